@@ -1,0 +1,1 @@
+//! Timed loops over one part of the node. See `benches/`.

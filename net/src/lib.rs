@@ -1,0 +1,1 @@
+//! The ring, sockets, buffers and mailboxes of pinned cores; knows no command.
