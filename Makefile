@@ -1,0 +1,58 @@
+# The verbs of this project; people and CI use the same ones. `make help` lists them.
+
+CARGO ?= cargo
+PORT ?= 6379
+ARGS ?=
+# More cases for the property tests of `make fuzz`; `make test` runs each test's own, smaller bound.
+CASES ?= 20000
+# Which tests `make fuzz` repeats with many cases.
+FUZZ ?= fuzz propert random arbitrary
+
+# One invocation builds through Cargo's own parallelism; make must not start verbs side by side.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help run build test tools lint unit loom fuzz bench compare flamegraph clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+run: ## build and start a node on PORT (6379), one shard per core; ARGS='--option value'
+	$(CARGO) run --release -p ringfort-node --bin ringfort -- --port $(PORT) $(ARGS)
+
+build: ## optimised build of the node: target/release/ringfort
+	$(CARGO) build --release -p ringfort-node
+
+test: tools lint unit loom ## everything CI checks: tools, format, lints, tests, models
+
+tools: ## install what the tests drive (Debian's redis-server, redis-tools, redis-py)
+	scripts/install-test-tools
+
+lint: ## format check, and clippy with warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+# The benches run once each as tests too, so that they and the answers they check do not rot.
+unit: ## all tests without a model checker
+	$(CARGO) test --workspace
+	$(CARGO) test -p ringfort-bench --benches
+
+# A target folder of its own: other flags would rebuild everything twice on every switch.
+loom: ## model-check the rings between the cores
+	RUSTFLAGS="$(RUSTFLAGS) --cfg loom" $(CARGO) test -p ringfort-net --lib --target-dir target/loom loom
+
+fuzz: ## the fuzz and property tests with CASES cases each
+	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace -- $(FUZZ)
+
+bench: ## criterion benches of the parts; ARGS='filter'
+	$(CARGO) bench -p ringfort-bench -- $(ARGS)
+
+compare: ## measure against the peers found, results under perf/results; ARGS='--quick'
+	$(CARGO) build --release -p ringfort-node -p ringfort-perf
+	$(CARGO) run --release -p ringfort-perf -- compare $(ARGS)
+
+flamegraph: ## profile a node under load into perf/flamegraph-*.svg; ARGS='--pipeline 1'
+	$(CARGO) build --release -p ringfort-perf
+	$(CARGO) run --release -p ringfort-perf -- flamegraph $(ARGS)
+
+clean: ## remove what was built
+	$(CARGO) clean
