@@ -1,3 +1,13 @@
 //! Keys, values, expiry, the command table, sessions and RESP.
 //!
 //! Deliberately absent: sockets, clocks and threads. Time and randomness come in as arguments.
+
+#![forbid(unsafe_op_in_unsafe_fn)]
+
+pub mod args;
+pub mod command;
+pub mod cx;
+pub mod effect;
+pub mod error;
+pub mod number;
+pub mod resp;

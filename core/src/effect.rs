@@ -1,0 +1,91 @@
+//! Effects: what a replica must run to reach the state that a write command left behind.
+//!
+//! A command hands each effect to the shard's [`Effects`]; the node appends them to the replication log.
+//! Where nobody listens (`enabled` is false) an effect costs one branch.
+//!
+//! Rules: an effect is deterministic (expiry as an absolute time, a random choice as its outcome), it is
+//! spelled with commands and options that Redis 7.0 knows, and a command that changed nothing has none.
+
+use crate::args::Args;
+
+/// The effects of the commands a shard ran since they were last taken, in order, as RESP commands.
+#[derive(Debug, Default)]
+pub struct Effects {
+    pub enabled: bool,
+    bytes: Vec<u8>,
+    /// (database, end in `bytes`) of each command.
+    ends: Vec<(u32, usize)>,
+}
+
+impl Effects {
+    /// The command as the client sent it.
+    #[inline]
+    pub fn verbatim(&mut self, db: usize, args: &Args) {
+        if self.enabled {
+            self.append(db, args.len(), args.iter());
+        }
+    }
+
+    /// A command put together from `parts`.
+    #[inline]
+    pub fn command(&mut self, db: usize, parts: &[&[u8]]) {
+        if self.enabled {
+            self.append(db, parts.len(), parts.iter().copied());
+        }
+    }
+
+    #[cold]
+    fn append<'p>(&mut self, db: usize, count: usize, parts: impl Iterator<Item = &'p [u8]>) {
+        let mut number = itoa::Buffer::new();
+        self.bytes.push(b'*');
+        self.bytes.extend_from_slice(number.format(count).as_bytes());
+        self.bytes.extend_from_slice(b"\r\n");
+        for part in parts {
+            self.bytes.push(b'$');
+            self.bytes.extend_from_slice(number.format(part.len()).as_bytes());
+            self.bytes.extend_from_slice(b"\r\n");
+            self.bytes.extend_from_slice(part);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+        self.ends.push((db as u32, self.bytes.len()));
+    }
+
+    /// (database, RESP command) of each effect, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(db, end)| {
+            let command = &self.bytes[start..end];
+            start = end;
+            (db as usize, command)
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effects_are_kept_in_order_only_when_somebody_listens() {
+        let mut effects = Effects::default();
+        effects.command(0, &[b"DEL", b"a"]);
+        assert!(effects.is_empty());
+        effects.enabled = true;
+        effects.command(0, &[b"DEL", b"a"]);
+        effects.command(3, &[b"PING"]);
+        let all: Vec<_> = effects.iter().collect();
+        assert_eq!(
+            all,
+            [(0, &b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"[..]), (3, b"*1\r\n$4\r\nPING\r\n")]
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! The error replies of commands: every text that clients rely on, in one place.
+
+use std::borrow::Cow;
+
+/// An error reply without its leading `-`: an error code in capitals, a space, a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(pub Cow<'static, str>);
+
+/// What a command handler returns: its reply is written, or the error is the reply.
+pub type CommandResult = Result<(), Error>;
+
+impl Error {
+    pub const fn new(text: &'static str) -> Self {
+        Error(Cow::Borrowed(text))
+    }
+
+    pub fn text(text: impl Into<String>) -> Self {
+        Error(Cow::Owned(text.into()))
+    }
+
+    pub const SYNTAX: Error = Error::new("ERR syntax error");
+    pub const WRONG_TYPE: Error =
+        Error::new("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const NOT_AN_INTEGER: Error = Error::new("ERR value is not an integer or out of range");
+    pub const NOT_A_FLOAT: Error = Error::new("ERR value is not a valid float");
+    pub const NO_SUCH_KEY: Error = Error::new("ERR no such key");
+    pub const OVERFLOW: Error = Error::new("ERR increment or decrement would overflow");
+    pub const OUT_OF_RANGE: Error = Error::new("ERR index out of range");
+    pub const DB_OUT_OF_RANGE: Error = Error::new("ERR DB index is out of range");
+    pub const NO_AUTH: Error = Error::new("NOAUTH Authentication required.");
+    pub const OUT_OF_MEMORY: Error =
+        Error::new("OOM command not allowed when used memory > 'maxmemory'.");
+    pub const NESTED_MULTI: Error = Error::new("ERR MULTI calls can not be nested");
+    pub const EXEC_WITHOUT_MULTI: Error = Error::new("ERR EXEC without MULTI");
+    pub const DISCARD_WITHOUT_MULTI: Error = Error::new("ERR DISCARD without MULTI");
+    pub const WATCH_INSIDE_MULTI: Error = Error::new("ERR WATCH inside MULTI is not allowed");
+    pub const EXEC_ABORT: Error =
+        Error::new("EXECABORT Transaction discarded because of previous errors.");
+    pub const STRING_TOO_LONG: Error =
+        Error::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+
+    /// `name` as the table spells it, a subcommand as `config|get`.
+    pub fn arity(name: &str) -> Self {
+        Error::text(format!("ERR wrong number of arguments for '{name}' command"))
+    }
+
+    pub fn invalid_expire(name: &str) -> Self {
+        Error::text(format!("ERR invalid expire time in '{name}' command"))
+    }
+}

@@ -1,0 +1,172 @@
+//! Numbers as Redis reads and writes them.
+//!
+//! Integers are the canonical decimal form of an `i64` and nothing else (no sign `+`, no leading zeros or
+//! spaces), since a value counts as an integer only if its text can be rebuilt from the number.
+
+use crate::error::Error;
+
+/// The integer that `text` canonically spells.
+#[inline]
+pub fn parse_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [] => return None,
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [] => return None,
+        [b'0'] => return (!negative).then_some(0),
+        [b'0', ..] => return None,
+        _ if digits.len() > 19 => return None,
+        _ => {}
+    }
+    let mut value: u64 = 0;
+    for &digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // 19 digits fit into a u64.
+        value = value * 10 + u64::from(digit);
+    }
+    if negative {
+        (value <= 1 << 63).then(|| (value as i64).wrapping_neg())
+    } else {
+        i64::try_from(value).ok()
+    }
+}
+
+/// An integer argument of a command.
+pub fn integer(text: &[u8]) -> Result<i64, Error> {
+    parse_integer(text).ok_or(Error::NOT_AN_INTEGER)
+}
+
+/// A floating point argument or value as `strtod` reads it: decimal, exponent, hex, `inf`; never NaN, never
+/// with spaces around it.
+pub fn parse_double(text: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(text).ok()?;
+    if text.is_empty() || text.len() > 5 * 1024 {
+        return None;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let value = if unsigned.len() > 2 && unsigned[..2].eq_ignore_ascii_case("0x") {
+        let magnitude = parse_hex_double(&unsigned[2..])?;
+        if text.starts_with('-') { -magnitude } else { magnitude }
+    } else {
+        // Rust reads what strtod reads here, but for "nan", refused below.
+        text.parse::<f64>().ok()?
+    };
+    if value.is_nan() {
+        return None;
+    }
+    // strtod reports ERANGE where digits overflow to infinity; the word itself is fine.
+    if value.is_infinite() && !unsigned.as_bytes()[0].eq_ignore_ascii_case(&b'i') {
+        return None;
+    }
+    Some(value)
+}
+
+fn parse_hex_double(text: &str) -> Option<f64> {
+    let (mantissa, exponent) = match text.find(['p', 'P']) {
+        Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut value = 0f64;
+    for digit in whole.chars().chain(fraction.chars()) {
+        value = value * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    Some(value * 2f64.powi(exponent - 4 * fraction.len() as i32))
+}
+
+/// A double with 17 significant digits at most, in the shortest form that reads back the same,
+/// as RESP3 doubles and scores are written.
+pub fn format_double(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "inf".into() } else { "-inf".into() };
+    }
+    if value.is_nan() {
+        return "nan".into();
+    }
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
+    }
+    if value.fract() == 0.0 && value.abs() < 1e17 {
+        return itoa::Buffer::new().format(value as i64).to_owned();
+    }
+    // Shortest digits, then %g's choice between plain and exponent form for 17 digits.
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').expect("exponent form");
+    let exponent: i32 = exponent.parse().expect("exponent");
+    if (-5..17).contains(&exponent) {
+        return format!("{value}");
+    }
+    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_integers_are_integers() {
+        for (text, value) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("-", None),
+            ("-0", None),
+            ("+1", None),
+            ("01", None),
+            (" 1", None),
+            ("1 ", None),
+            ("1a", None),
+        ] {
+            assert_eq!(parse_integer(text.as_bytes()), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn doubles_read_as_strtod_reads_them() {
+        for (text, value) in [
+            ("1.5", Some(1.5)),
+            ("-1e3", Some(-1000.0)),
+            (".5", Some(0.5)),
+            ("5.", Some(5.0)),
+            ("inf", Some(f64::INFINITY)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("0x10", Some(16.0)),
+            ("0x1.8p1", Some(3.0)),
+            ("nan", None),
+            (" 1", None),
+            ("1 ", None),
+            ("", None),
+            ("1e400", None),
+            ("abc", None),
+        ] {
+            assert_eq!(parse_double(text.as_bytes()), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn doubles_are_written_as_short_as_they_read_back() {
+        for (value, text) in [
+            (0.1, "0.1"),
+            (3.0, "3"),
+            (-2.5, "-2.5"),
+            (1e20, "1e+20"),
+            (1.5e-7, "1.5e-07"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(format_double(value), text);
+        }
+    }
+}
