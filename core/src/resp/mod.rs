@@ -4,5 +4,7 @@
 //! texts as a running Redis 7 gives them.
 
 pub mod reply;
+pub mod request;
 
 pub use reply::{Protocol, Reply};
+pub use request::{Batch, Limits, Parser, ProtocolError};
