@@ -11,3 +11,4 @@ pub mod effect;
 pub mod error;
 pub mod number;
 pub mod resp;
+pub mod sequencer;
