@@ -5,7 +5,7 @@ mod common;
 use common::differential::{CONNECTIONS, Script, Step, compare};
 use common::random::Random;
 use common::words::{
-    KEYS, Word, cased, command, far_future, float, index, integer, key, spoil, time_to_live, value,
+    KEYS, Word, cased, far_future, float, index, integer, key, spoil, time_to_live, value, words,
 };
 
 #[test]
@@ -27,10 +27,7 @@ fn strings(random: &mut Random, steps: usize) -> Vec<Step> {
         // The encoding shows what a reply does not.
         if random.one_in(4) {
             let key = key(random);
-            script.push(
-                connection,
-                command(&[b"OBJECT".as_slice(), b"encoding", &key]),
-            );
+            script.push(connection, words![b"OBJECT".as_slice(), b"encoding", &key]);
         }
     }
     script.finish()
@@ -81,24 +78,14 @@ fn string_command(random: &mut Random) -> Vec<Word> {
         "GET" | "GETDEL" | "STRLEN" | "INCR" | "DECR" => {}
         "SET" => {
             let counts = words[1] == b"counter" && !random.one_in(4);
-            words.push(if counts {
-                integer(random)
-            } else {
-                value(random)
-            });
+            words.push(if counts { integer(random) } else { value(random) });
             set_options(random, &mut words);
         }
         "GETEX" => getex_options(random, &mut words),
         "GETSET" | "APPEND" | "SETNX" => words.push(value(random)),
         "GETRANGE" | "SUBSTR" => words.extend([index(random), index(random)]),
         "SETRANGE" => {
-            let far: &[&str] = &[
-                "536870912",
-                "536870911999",
-                "9223372036854775807",
-                "-1",
-                "x",
-            ];
+            let far: &[&str] = &["536870912", "536870911999", "9223372036854775807", "-1", "x"];
             let offset = match random.below(20) {
                 0 => random.pick(far).as_bytes().to_vec(),
                 _ => random.below(90).to_string().into_bytes(),
@@ -149,12 +136,9 @@ fn getex_options(random: &mut Random, words: &mut Vec<Word>) {
     for _ in 0..random.below(3) {
         match random.below(5) {
             0 => words.push(cased(random, "PERSIST")),
-            1 if random.one_in(4) => words.push(
-                random
-                    .pick(&["KEEPTTL", "EX", "GET", "NX"])
-                    .as_bytes()
-                    .to_vec(),
-            ),
+            1 if random.one_in(4) => {
+                words.push(random.pick(&["KEEPTTL", "EX", "GET", "NX"]).as_bytes().to_vec())
+            }
             _ => expiry_option(random, words, true),
         }
     }
@@ -169,10 +153,9 @@ fn expiry_option(random: &mut Random, words: &mut Vec<Word>, past: bool) {
     let time = match option {
         "EX" | "PX" => time_to_live(random, seconds),
         _ if past && random.one_in(6) => b"1000".to_vec(),
-        _ if random.one_in(12) => random
-            .pick(&["0", "-5", "x", "9223372036854775807"])
-            .as_bytes()
-            .to_vec(),
+        _ if random.one_in(12) => {
+            random.pick(&["0", "-5", "x", "9223372036854775807"]).as_bytes().to_vec()
+        }
         _ => far_future(random, seconds),
     };
     // PXAT's largest is a valid time; as a point in time both servers keep it alike.
@@ -207,12 +190,9 @@ fn long_chains_of_float_increments_keep_redis_digits() {
         while script.len() < steps {
             let key = KEYS[random.below(3)].to_vec();
             if random.one_in(60) {
-                script.push(0, command(&[b"SET".as_slice(), &key, &float(random)]));
+                script.push(0, words![b"SET".as_slice(), &key, &float(random)]);
             }
-            script.push(
-                0,
-                command(&[b"INCRBYFLOAT".as_slice(), &key, &float(random)]),
-            );
+            script.push(0, words![b"INCRBYFLOAT".as_slice(), &key, &float(random)]);
         }
         script.finish()
     });

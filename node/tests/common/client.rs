@@ -32,11 +32,7 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Client {
-            stream: Stream::Tcp(stream),
-            received: Vec::new(),
-            consumed: 0,
-        })
+        Ok(Client { stream: Stream::Tcp(stream), received: Vec::new(), consumed: 0 })
     }
 
     pub fn connect_unix(path: &Path) -> Client {
@@ -44,11 +40,7 @@ impl Client {
             .unwrap_or_else(|error| panic!("connect {}: {error}", path.display()));
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_write_timeout(Some(TIMEOUT)).unwrap();
-        Client {
-            stream: Stream::Unix(stream),
-            received: Vec::new(),
-            consumed: 0,
-        }
+        Client { stream: Stream::Unix(stream), received: Vec::new(), consumed: 0 }
     }
 
     /// Raw bytes to the server.
@@ -74,8 +66,7 @@ impl Client {
     }
 
     pub fn call<T: AsRef<[u8]>>(&mut self, arguments: &[T]) -> Reply {
-        self.try_call(arguments)
-            .unwrap_or_else(|error| panic!("{}: {error}", show(arguments)))
+        self.try_call(arguments).unwrap_or_else(|error| panic!("{}: {error}", show(arguments)))
     }
 
     /// A command written as in redis-cli: words, quotes where needed.
@@ -127,10 +118,7 @@ impl Client {
         match answer {
             Ok(reply) => Some(reply),
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                ) =>
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
                 None
             }
@@ -290,11 +278,7 @@ pub fn words(line: &str) -> Vec<Vec<u8>> {
 /// [`Reply`] prints it; `...` at the end of an expected reply stands for any rest. Blank lines part.
 pub fn transcript(client: &mut Client, script: &str) {
     let mut command = None;
-    for line in script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(text) = line.strip_prefix("> ") {
             assert!(command.is_none(), "no reply given for {command:?}");
             client.send_command(&words(text));
@@ -304,14 +288,10 @@ pub fn transcript(client: &mut Client, script: &str) {
         let reply = client.read().to_string();
         let asked = command.take().unwrap_or("(one more reply)");
         match line.strip_suffix("...") {
-            Some(start) => assert!(
-                reply.starts_with(start),
-                "{asked}\n  expected {line}\n       got {reply}"
-            ),
-            None => assert_eq!(
-                reply, line,
-                "{asked}\n  expected {line}\n       got {reply}"
-            ),
+            Some(start) => {
+                assert!(reply.starts_with(start), "{asked}\n  expected {line}\n       got {reply}")
+            }
+            None => assert_eq!(reply, line, "{asked}\n  expected {line}\n       got {reply}"),
         }
     }
     assert!(command.is_none(), "no reply given for {command:?}");

@@ -12,7 +12,7 @@ use super::client::{Client, show};
 use super::node::{Node, Start};
 use super::random::Random;
 use super::reply::Reply;
-use super::words::{Word, command};
+use super::words::{Word, words};
 
 /// A command on one of the connections.
 #[derive(Clone)]
@@ -38,11 +38,8 @@ const DIGEST_EVERY: usize = 500;
 pub fn compare(name: &str, shards: usize, seeds: u64, steps: usize, generator: Generator) {
     let ours = Start::ringfort(shards).node();
     let theirs = Start::redis().node();
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|text| text.parse::<u64>().expect("a number"))
-    };
+    let number =
+        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let range = match (number("RINGFORT_SEED"), number("RINGFORT_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, count) => 1..1 + count.unwrap_or(seeds),
@@ -50,10 +47,7 @@ pub fn compare(name: &str, shards: usize, seeds: u64, steps: usize, generator: G
     for seed in range {
         let sequence = generator(&mut Random::new(seed), steps);
         if let Err(difference) = play(&ours, &theirs, &sequence) {
-            panic!(
-                "{}",
-                describe(name, shards, seed, &ours, &theirs, &sequence, difference)
-            );
+            panic!("{}", describe(name, shards, seed, &ours, &theirs, &sequence, difference));
         }
     }
 }
@@ -69,26 +63,16 @@ fn play(ours: &Node, theirs: &Node, sequence: &[Step]) -> Result<(), Difference>
     let mut our_side = Side::reset(ours);
     let mut their_side = Side::reset(theirs);
     for (step, Step { connection, words }) in sequence.iter().enumerate() {
-        let expected = their_side
-            .execute(*connection, words)
-            .expect("redis-server answers");
+        let expected = their_side.execute(*connection, words).expect("redis-server answers");
         let got = match our_side.execute(*connection, words) {
             Ok(reply) => reply,
             Err(error) => {
-                return Err(Difference {
-                    step,
-                    what: format!("no reply: {error}"),
-                    lost: true,
-                });
+                return Err(Difference { step, what: format!("no reply: {error}"), lost: true });
             }
         };
         if !same(words, &expected, &got) {
             let what = format!("expected {expected}\n       got {got}");
-            return Err(Difference {
-                step,
-                what,
-                lost: false,
-            });
+            return Err(Difference { step, what, lost: false });
         }
         if step + 1 == sequence.len() || (step + 1) % DIGEST_EVERY == 0 {
             let expected = their_side.digest();
@@ -96,11 +80,7 @@ fn play(ours: &Node, theirs: &Node, sequence: &[Step]) -> Result<(), Difference>
             if expected != got {
                 let what =
                     format!("DEBUG DIGEST differs after this: expected {expected}, got {got}");
-                return Err(Difference {
-                    step,
-                    what,
-                    lost: false,
-                });
+                return Err(Difference { step, what, lost: false });
             }
         }
     }
@@ -117,10 +97,7 @@ impl Side {
     fn reset(node: &Node) -> Side {
         let mut observer = node.connect();
         assert_eq!(observer.run("FLUSHALL"), Reply::ok());
-        Side {
-            connections: (0..CONNECTIONS).map(|_| node.connect()).collect(),
-            observer,
-        }
+        Side { connections: (0..CONNECTIONS).map(|_| node.connect()).collect(), observer }
     }
 
     fn execute(&mut self, connection: usize, words: &[Word]) -> io::Result<Reply> {
@@ -131,7 +108,7 @@ impl Side {
         let mut found = Vec::new();
         let mut cursor = b"0".to_vec();
         loop {
-            let mut call = command(&[b"SCAN".as_slice(), cursor.as_slice()]);
+            let mut call = words![b"SCAN".as_slice(), cursor.as_slice()];
             call.extend_from_slice(&words[1..]);
             let reply = client.try_call(&call)?;
             let Reply::Array(parts) = &reply else {
@@ -162,16 +139,9 @@ fn same(words: &[Word], expected: &Reply, got: &Reply) -> bool {
         // made lie within a year of now.
         (b"EXPIRETIME" | b"PEXPIRETIME", Reply::Integer(expected), Reply::Integer(got)) => {
             let unit = if name[0] == b'P' { 1 } else { 1000 };
-            let now_ms = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap()
-                .as_millis() as i64;
-            let soon = expected * unit < now_ms + 366 * 86_400_000;
-            if soon {
-                near(*expected, *got)
-            } else {
-                expected == got
-            }
+            let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+            let soon = expected.saturating_mul(unit) < now_ms + 366 * 86_400_000;
+            if soon { near(*expected, *got) } else { expected == got }
         }
         _ => expected == got,
     }
@@ -214,10 +184,7 @@ fn describe(
     } else {
         shrink(ours, theirs, failing)
     };
-    text.push_str(&format!(
-        "shortest sequence found ({} commands):\n",
-        short.len()
-    ));
+    text.push_str(&format!("shortest sequence found ({} commands):\n", short.len()));
     for step in &short {
         let line: String = show(&step.words).chars().take(400).collect();
         text.push_str(&format!("  {}> {line}\n", step.connection));
@@ -265,10 +232,7 @@ pub struct Script {
 
 impl Script {
     pub fn new() -> Script {
-        Script {
-            steps: Vec::new(),
-            in_transaction: [false; CONNECTIONS],
-        }
+        Script { steps: Vec::new(), in_transaction: [false; CONNECTIONS] }
     }
 
     pub fn len(&self) -> usize {
@@ -293,7 +257,7 @@ impl Script {
     pub fn finish(mut self) -> Vec<Step> {
         for connection in 0..CONNECTIONS {
             if self.queues(connection) {
-                self.push(connection, command(&["EXEC"]));
+                self.push(connection, words!["EXEC"]);
             }
         }
         self.steps

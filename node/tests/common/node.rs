@@ -97,17 +97,9 @@ pub struct Start {
 
 impl Start {
     pub fn ringfort(shards: usize) -> Start {
-        let kind = if testing_redis() {
-            Kind::Redis
-        } else {
-            Kind::Ringfort
-        };
-        let start = Start {
-            kind,
-            binary: ringfort_binary(),
-            configuration: None,
-            options: Vec::new(),
-        };
+        let kind = if testing_redis() { Kind::Redis } else { Kind::Ringfort };
+        let start =
+            Start { kind, binary: ringfort_binary(), configuration: None, options: Vec::new() };
         start.option("--shards", &shards.to_string())
     }
 
@@ -132,8 +124,7 @@ impl Start {
 
     /// Words of the command line as they are.
     pub fn words(mut self, words: &[&str]) -> Start {
-        self.options
-            .extend(words.iter().map(|word| word.to_string()));
+        self.options.extend(words.iter().map(|word| word.to_string()));
         self
     }
 
@@ -158,36 +149,20 @@ impl Start {
             if self.configuration.is_some() {
                 command.arg(&file);
             }
-            command
-                .arg("--port")
-                .arg(port.to_string())
-                .arg("--dir")
-                .arg(directory.path());
+            command.arg("--port").arg(port.to_string()).arg("--dir").arg(directory.path());
             if self.configuration.is_none() {
                 command.args(["--save", ""]);
             }
-            command
-                .args(["--enable-debug-command", "yes"])
-                .args(&self.options);
+            command.args(["--enable-debug-command", "yes"]).args(&self.options);
             let mut process = Process::spawn(command);
             if process.wait_for_log("Ready to accept connections") {
                 let kind = self.kind;
-                return Node {
-                    process,
-                    port,
-                    kind,
-                    directory,
-                    may_end: false,
-                };
+                return Node { process, port, kind, directory, may_end: false };
             }
             let log = process.log();
             let taken =
                 log.contains("ddress already in use") || log.contains("Failed listening on port");
-            assert!(
-                taken && attempt < 20,
-                "{} did not start:\n{log}",
-                self.binary.display()
-            );
+            assert!(taken && attempt < 20, "{} did not start:\n{log}", self.binary.display());
         }
     }
 }
@@ -206,20 +181,10 @@ struct Log {
 
 impl Process {
     pub fn spawn(mut command: Command) -> Process {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let log = Arc::new((
-            Mutex::new(Log {
-                text: String::new(),
-                streams_open: 2,
-            }),
-            Condvar::new(),
-        ));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let log =
+            Arc::new((Mutex::new(Log { text: String::new(), streams_open: 2 }), Condvar::new()));
         collect(child.stdout.take().unwrap(), Arc::clone(&log));
         collect(child.stderr.take().unwrap(), Arc::clone(&log));
         Process { child, log }
@@ -258,20 +223,13 @@ impl Process {
 
     pub fn signal(&self, signal: i32) {
         let kill = format!("kill -{signal} {}", self.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .expect("run sh")
-                .success()
-        );
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("run sh").success());
     }
 
     /// Waits until the process has ended by itself.
     pub fn wait(&mut self) -> ExitStatus {
-        let status = eventually("the process ends", || {
-            self.child.try_wait().expect("wait for a process")
-        });
+        let status =
+            eventually("the process ends", || self.child.try_wait().expect("wait for a process"));
         let (log, changed) = &*self.log;
         let log = log.lock().unwrap();
         drop(changed.wait_timeout_while(log, DEADLINE, |log| log.streams_open > 0));
@@ -383,22 +341,12 @@ impl Node {
     pub fn resident_bytes(&self) -> u64 {
         let path = format!("/proc/{}/statm", self.pid());
         let statm = fs::read_to_string(path).expect("read statm");
-        statm
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-            * 4096
+        statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
     }
 
     pub fn redis_cli(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("redis-cli");
-        command
-            .arg("-p")
-            .arg(self.port.to_string())
-            .args(arguments)
-            .stdin(Stdio::null());
+        command.arg("-p").arg(self.port.to_string()).args(arguments).stdin(Stdio::null());
         command.output().expect("run redis-cli")
     }
 }
@@ -411,11 +359,7 @@ impl Drop for Node {
         if thread::panicking() {
             let tail: Vec<&str> = log.lines().rev().take(20).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
-            eprintln!(
-                "last lines of the log of port {}:\n{}",
-                self.port,
-                tail.join("\n")
-            );
+            eprintln!("last lines of the log of port {}:\n{}", self.port, tail.join("\n"));
         } else {
             assert!(!broken, "the server ended or panicked:\n{log}");
         }
@@ -425,10 +369,6 @@ impl Drop for Node {
 /// One field of INFO.
 pub fn info_field(client: &mut Client, field: &str) -> String {
     let info = client.run("INFO everything").text();
-    let value = info
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    value
-        .unwrap_or_else(|| panic!("INFO has no field {field}:\n{info}"))
-        .to_owned()
+    let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.unwrap_or_else(|| panic!("INFO has no field {field}:\n{info}")).to_owned()
 }

@@ -73,10 +73,9 @@ impl Reply {
     pub fn number(&self) -> i64 {
         match self {
             Reply::Integer(number) => *number,
-            other => other
-                .text()
-                .parse()
-                .unwrap_or_else(|_| panic!("expected a number, got {other}")),
+            other => {
+                other.text().parse().unwrap_or_else(|_| panic!("expected a number, got {other}"))
+            }
         }
     }
 
@@ -96,10 +95,9 @@ impl Reply {
     pub fn pairs(&self) -> Vec<(Reply, Reply)> {
         match self {
             Reply::Map(pairs) => pairs.clone(),
-            Reply::Array(members) => members
-                .chunks_exact(2)
-                .map(|pair| (pair[0].clone(), pair[1].clone()))
-                .collect(),
+            Reply::Array(members) => {
+                members.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+            }
             other => panic!("expected a map, got {other}"),
         }
     }
@@ -171,10 +169,7 @@ pub enum Unfinished {
 
 /// Decodes one reply from the start of `bytes`; gives it and how many bytes it took.
 pub fn decode(bytes: &[u8]) -> Result<(Reply, usize), Unfinished> {
-    let end = bytes
-        .windows(2)
-        .position(|pair| pair == b"\r\n")
-        .ok_or(Unfinished::NeedMore)?;
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n").ok_or(Unfinished::NeedMore)?;
     let malformed = |what: &str| {
         let head = &bytes[..bytes.len().min(80)];
         Unfinished::Malformed(format!("{what} in \"{}\"", head.escape_ascii()))
@@ -221,18 +216,12 @@ pub fn decode(bytes: &[u8]) -> Result<(Reply, usize), Unfinished> {
         kind @ (b'$' | b'=') => {
             let length = usize::try_from(number()?).map_err(|_| malformed("negative length"))?;
             let body = bytes.get(used..used + length).ok_or(Unfinished::NeedMore)?;
-            let after = bytes
-                .get(used + length..used + length + 2)
-                .ok_or(Unfinished::NeedMore)?;
+            let after = bytes.get(used + length..used + length + 2).ok_or(Unfinished::NeedMore)?;
             if after != b"\r\n" {
                 return Err(malformed("string not ended by CR LF"));
             }
             used += length + 2;
-            if kind == b'$' {
-                Reply::Bulk(body.to_vec())
-            } else {
-                Reply::Verbatim(body.to_vec())
-            }
+            if kind == b'$' { Reply::Bulk(body.to_vec()) } else { Reply::Verbatim(body.to_vec()) }
         }
         _ => return Err(malformed("unknown type")),
     };

@@ -4,7 +4,13 @@ use super::random::Random;
 
 pub type Word = Vec<u8>;
 
-/// Builds one command: `command(["SET", ...])` with words that may be bytes.
+/// A command of words of any kinds: `words!["SET", key, b"value"]`.
+macro_rules! words {
+    ($($word:expr),* $(,)?) => { vec![$(AsRef::<[u8]>::as_ref(&$word).to_vec()),*] };
+}
+pub(crate) use words;
+
+/// A command of words of one kind.
 pub fn command<T: AsRef<[u8]>>(parts: &[T]) -> Vec<Word> {
     parts.iter().map(|part| part.as_ref().to_vec()).collect()
 }
@@ -162,13 +168,7 @@ pub fn cased(random: &mut Random, word: &str) -> Word {
         0 => word.to_lowercase().into_bytes(),
         1 => word
             .bytes()
-            .map(|byte| {
-                if random.one_in(2) {
-                    byte.to_ascii_lowercase()
-                } else {
-                    byte
-                }
-            })
+            .map(|byte| if random.one_in(2) { byte.to_ascii_lowercase() } else { byte })
             .collect(),
         _ => word.as_bytes().to_vec(),
     }
@@ -178,13 +178,10 @@ pub fn cased(random: &mut Random, word: &str) -> Word {
 /// milliseconds, or with `seconds` in seconds.
 pub fn far_future(random: &mut Random, seconds: bool) -> Word {
     let year_3000_ms: i64 = 32_503_680_000_000;
-    let offset_ms = *random.pick(&[
-        0, 1, 499, 500, 501, 999, 1000, 1500, 60_000, 86_400_000, -1, -500, -1000,
-    ]);
+    let offset_ms =
+        *random.pick(&[0, 1, 499, 500, 501, 999, 1000, 1500, 60_000, 86_400_000, -1, -500, -1000]);
     let at = year_3000_ms + offset_ms;
-    (if seconds { at / 1000 } else { at })
-        .to_string()
-        .into_bytes()
+    (if seconds { at / 1000 } else { at }).to_string().into_bytes()
 }
 
 /// A time to live: far too long to end during a test, sometimes no valid one.
@@ -202,9 +199,7 @@ pub fn time_to_live(random: &mut Random, seconds: bool) -> Word {
         return random.pick(invalid).as_bytes().to_vec();
     }
     let span = random.between(1, 20) * 1_000_000;
-    (if seconds { span } else { span * 1000 })
-        .to_string()
-        .into_bytes()
+    (if seconds { span } else { span * 1000 }).to_string().into_bytes()
 }
 
 /// Spoils a command now and then: drops its last word, doubles it, or adds one.
