@@ -8,42 +8,62 @@ use crate::cx::Cx;
 use crate::error::CommandResult;
 
 /// A command, or a subcommand (then `name` is `container|sub`).
-#[derive(Debug)]
+///
+/// Those that a client can reach are the elements of [`super::table::ALL`]; the first fields are what running
+/// a command needs, and come first so that they share a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub struct Spec {
+    /// The beginning and the end of the name, for [`super::lookup`].
+    pub(super) words: (u64, u64),
     /// Lower case; a subcommand as `config|get`.
     pub name: &'static str,
+    pub handler: Handler,
+    pub flags: Flags,
+    pub(super) id: u16,
     /// Number of arguments with the name; negative: at least that many.
     pub arity: i16,
-    pub flags: Flags,
-    pub acl: Acl,
-    pub keys: &'static [KeySpec],
     /// How it runs when its keys lie on several shards.
     pub split: Split,
-    pub handler: Handler,
-    pub subcommands: &'static [Spec],
+    /// See [`Spec::only_key`]; 0 for none.
+    pub(super) only_key: u8,
+    /// Whether equal `words` and lengths mean equal names.
+    pub(super) words_settle: bool,
+    /// See [`Spec::subcommands`]: first id and how many.
+    pub(super) children: (u16, u16),
+    pub acl: Acl,
+    pub keys: &'static [KeySpec],
+    /// As the family's file lists them, without ids: only to put the table together.
+    pub(super) declared_subcommands: &'static [Spec],
     pub docs: Docs,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Docs {
     pub summary: &'static str,
     pub since: &'static str,
     pub group: &'static str,
+    /// Empty where Redis gives none.
     pub complexity: &'static str,
     pub deprecated_since: Option<&'static str>,
     pub replaced_by: Option<&'static str>,
+    /// Meant for the server's developers only.
+    pub system: bool,
     pub history: &'static [(&'static str, &'static str)],
     pub tips: &'static [&'static str],
     pub arguments: &'static [Argument],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Argument {
     pub name: &'static str,
     pub kind: ArgumentKind,
+    /// What stands for the value in a syntax line, where that is not the name.
+    pub display: Option<&'static str>,
     pub token: Option<&'static str>,
     pub key_spec_index: Option<u8>,
     pub since: Option<&'static str>,
+    pub deprecated_since: Option<&'static str>,
     pub optional: bool,
     pub multiple: bool,
     pub multiple_token: bool,
@@ -172,6 +192,45 @@ pub enum NodeCommand {
     Wait,
 }
 
+impl Spec {
+    /// Its place among all commands and subcommands, for statistics: below [`super::table::COUNT`].
+    #[inline]
+    pub fn id(&self) -> usize {
+        self.id as usize
+    }
+
+    /// Whether it may be called with `count` arguments, its name among them.
+    #[inline]
+    pub const fn takes(&self, count: usize) -> bool {
+        if self.arity >= 0 {
+            count == self.arity as usize
+        } else {
+            count >= self.arity.unsigned_abs() as usize
+        }
+    }
+
+    /// Where its key stands, if it has exactly one key and that always stands there.
+    #[inline]
+    pub const fn only_key(&self) -> Option<usize> {
+        if self.only_key == 0 { None } else { Some(self.only_key as usize) }
+    }
+
+    #[inline]
+    pub fn is_container(&self) -> bool {
+        self.children.1 != 0
+    }
+
+    pub fn subcommands(&self) -> &'static [Spec] {
+        let (first, count) = self.children;
+        &super::table::ALL[first as usize..][..count as usize]
+    }
+
+    /// The last part of the name: `get` of `config|get`.
+    pub fn last_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+}
+
 /// How a command of [`Handler::Keys`] runs when its keys lie on several shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
@@ -219,6 +278,15 @@ pub enum Find {
     Unknown,
 }
 
+/// Equality that constants can use.
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
 macro_rules! flags {
     ($(#[$meta:meta])* $name:ident: $repr:ty { $($flag:ident = $bit:expr, $text:expr;)* }) => {
         $(#[$meta])*
@@ -232,6 +300,26 @@ macro_rules! flags {
             #[inline]
             pub const fn has(self, flag: $name) -> bool {
                 self.0 & flag.0 != 0
+            }
+            /// The flags whose words these are, with one space between two. Panics at an unknown word:
+            /// in a constant that stops the build.
+            pub const fn of(words: &str) -> $name {
+                let mut flags = $name::NONE;
+                let mut rest = words.as_bytes();
+                while let [_, ..] = rest {
+                    let mut end = 0;
+                    while end < rest.len() && rest[end] != b' ' {
+                        end += 1;
+                    }
+                    let (word, behind) = rest.split_at(end);
+                    let mut index = 0;
+                    while !same(word, $name::WORDS[index].1.as_bytes()) {
+                        index += 1;
+                    }
+                    flags = flags.and($name::WORDS[index].0);
+                    rest = if let [_, next @ ..] = behind { next } else { behind };
+                }
+                flags
             }
             /// Both; usable in constants.
             pub const fn and(self, other: $name) -> $name {
@@ -321,3 +409,6 @@ flags! {
         VARIABLE_FLAGS = 10, "variable_flags";
     }
 }
+
+// What running a command reads stays within one cache line.
+const _: () = assert!(std::mem::offset_of!(Spec, acl) <= 64);
