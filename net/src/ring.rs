@@ -1,0 +1,844 @@
+//! One core's socket ring: accepts, receives and sends through an io_uring of its own.
+//!
+//! A round is: the node queues sends and the like, [`Ring::round`] submits them all and reaps every completion
+//! in one system call, then [`Ring::next_event`] hands them out one by one, and the node may call any method in
+//! between. Receives are multishot into the core's provided buffers ([`crate::buffers`]); a connection has at most
+//! one send in flight, whose buffer the ring owns until it completes.
+//!
+//! Everything belongs to the thread that made the ring (single issuer): reached through `&mut`, no locks. A
+//! completion finds its connection by index and generation, and an index is used again only after the last
+//! operation of the old connection completed, so nothing reaches the wrong connection.
+//!
+//! Absent: parsing, timeouts, limits, address lookup, and any clock.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::atomic::{Ordering, fence};
+
+use io_uring::types::{Fd, Timespec};
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use socket2::SockRef;
+
+use crate::buffers::{BufferRing, GROUP, ReceiveBuffer};
+use crate::park::Waker;
+
+/// Sizes of a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct RingOptions {
+    /// Submission queue entries, a power of two. More operations than this in one round cost a further enter.
+    pub entries: u32,
+    /// Receive buffers of the core, a power of two up to 32,768.
+    pub buffers: u16,
+    /// Bytes of one receive buffer: the most that one [`Event::Received`] carries.
+    pub buffer_bytes: u32,
+}
+
+impl Default for RingOptions {
+    fn default() -> Self {
+        RingOptions { entries: 1024, buffers: 256, buffer_bytes: 16 * 1024 }
+    }
+}
+
+/// The node's name for a connection; the ring only hands it back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Token(pub u64);
+
+/// The ring's name for a connection. A slot kept beyond [`Ring::close`] names nothing: using it has no effect.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnectionSlot {
+    index: u32,
+    generation: u32,
+}
+
+/// Why nothing more will be received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// The peer closed its sending side.
+    Eof,
+    /// The socket failed with this errno.
+    Errno(i32),
+}
+
+/// What a round brought.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection on the listener of that number. Not attached yet: it may go to another core.
+    Accepted { listener: usize, socket: OwnedFd },
+    /// Accepting failed with this errno (out of descriptors, say); it is tried again after 100 ms.
+    AcceptFailed { listener: usize, errno: i32 },
+    /// Bytes, in order. Frames may be cut anywhere.
+    Received { token: Token, buffer: ReceiveBuffer },
+    /// Nothing more will be received. Once per connection; the connection is still to be closed.
+    Ended { token: Token, reason: EndReason },
+    /// The send is over: the whole buffer is with the kernel, or an error (some of it may have been sent, the
+    /// connection is useless). The buffer comes back for reuse.
+    Sent { token: Token, buffer: Vec<u8>, result: io::Result<()> },
+}
+
+/// Why a ring could not be made.
+#[derive(Debug)]
+pub enum RingError {
+    /// The kernel lacks an operation we need.
+    KernelTooOld(io::Error),
+    /// io_uring is switched off: by sysctl, seccomp profile, or build.
+    Refused(io::Error),
+    /// The limit on locked memory is too low.
+    LockedMemory(io::Error),
+    /// Anything else.
+    Other(io::Error),
+}
+
+impl RingError {
+    pub(crate) fn from_setup(error: io::Error) -> RingError {
+        match error.raw_os_error() {
+            Some(libc::EINVAL) => RingError::KernelTooOld(error),
+            Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => RingError::Refused(error),
+            Some(libc::ENOMEM) => RingError::LockedMemory(error),
+            _ => RingError::Other(error),
+        }
+    }
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RingError::KernelTooOld(error) => write!(
+                f,
+                "the kernel does not know the io_uring features this needs ({error}); Linux 6.1 or newer is required"
+            ),
+            RingError::Refused(error) => write!(
+                f,
+                "io_uring is not permitted here ({error}); set the sysctl kernel.io_uring_disabled to 0, and in a \
+                 container use a seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register"
+            ),
+            RingError::LockedMemory(error) => write!(
+                f,
+                "not enough memory may be locked for io_uring ({error}); raise the limit: ulimit -l, LimitMEMLOCK= \
+                 of a systemd unit, or --ulimit memlock=-1 of a container"
+            ),
+            RingError::Other(error) => write!(f, "io_uring could not be set up: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RingError {}
+
+/// What a completion is about; the top byte of its user data.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Operation {
+    /// Its completion says nothing that another one does not say.
+    Cancel = 0,
+    Receive = 1,
+    Send = 2,
+    Accept = 3,
+    AcceptRetry = 4,
+}
+
+impl Operation {
+    fn user_data(self, index: u32, generation: u32) -> u64 {
+        (self as u64) << 56 | u64::from(generation & 0x00ff_ffff) << 32 | u64::from(index)
+    }
+
+    fn split(user_data: u64) -> (Option<Operation>, u32, u32) {
+        let operation = match (user_data >> 56) as u8 {
+            0 => Some(Operation::Cancel),
+            1 => Some(Operation::Receive),
+            2 => Some(Operation::Send),
+            3 => Some(Operation::Accept),
+            4 => Some(Operation::AcceptRetry),
+            _ => None,
+        };
+        (operation, user_data as u32, (user_data >> 32) as u32 & 0x00ff_ffff)
+    }
+}
+
+struct Send {
+    buffer: Vec<u8>,
+    sent_bytes: usize,
+}
+
+struct Connection {
+    token: Token,
+    /// `None`: the slot is free.
+    socket: Option<OwnedFd>,
+    generation: u32,
+    /// The node wants to receive.
+    wanted: bool,
+    /// A multishot receive is in flight.
+    receiving: bool,
+    /// Waits in `rearm`.
+    rearming: bool,
+    /// `Ended` was handed out.
+    ended: bool,
+    /// Closed by the node; goes when nothing is in flight.
+    closing: bool,
+    /// The operation in flight.
+    send: Option<Send>,
+}
+
+struct Listener {
+    number: usize,
+    socket: OwnedFd,
+    /// A multishot accept or a retry timer is in flight.
+    armed: bool,
+    closing: bool,
+}
+
+/// How long a listener rests after accepting failed.
+static ACCEPT_RETRY: Timespec = Timespec::new().nsec(100_000_000);
+
+/// Bytes given to one send operation; the rest of a longer buffer follows in further ones.
+const SEND_BYTES_MAX: usize = 1 << 30;
+
+/// See the file head.
+pub struct Ring {
+    /// `None` only while dropping.
+    uring: Option<IoUring>,
+    /// Index under which this thread registered the ring's own file; spares a file lookup per enter.
+    registered: Option<u32>,
+    buffers: Option<Rc<BufferRing>>,
+    connections: Vec<Connection>,
+    free: Vec<u32>,
+    listeners: Vec<Option<Listener>>,
+    /// Operations for which the submission queue had no room, in order.
+    backlog: VecDeque<squeue::Entry>,
+    /// Connections whose receive must be armed before the next submission.
+    rearm: Vec<u32>,
+    completions: VecDeque<cqueue::Entry>,
+    attached: usize,
+    /// Operations in flight that hold memory or a file of ours.
+    in_flight: usize,
+    enters: u64,
+    waker: Option<Waker>,
+}
+
+impl Ring {
+    /// Makes the ring of this thread. It must stay in the thread (and is not `Send`).
+    ///
+    /// Errors: see [`RingError`].
+    pub fn new(options: RingOptions) -> Result<Ring, RingError> {
+        let uring: IoUring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize((options.entries * 4).max(4096))
+            .build(options.entries)
+            .map_err(RingError::from_setup)?;
+        let buffers =
+            BufferRing::register(&uring.submitter(), options.buffers, options.buffer_bytes)
+                .map_err(RingError::from_setup)?;
+        let registered = register_own_file(uring.as_raw_fd()).ok();
+        Ok(Ring {
+            uring: Some(uring),
+            registered,
+            buffers: Some(buffers),
+            connections: Vec::new(),
+            free: Vec::new(),
+            listeners: Vec::new(),
+            backlog: VecDeque::new(),
+            rearm: Vec::new(),
+            completions: VecDeque::with_capacity(1024),
+            attached: 0,
+            in_flight: 0,
+            enters: 0,
+            waker: None,
+        })
+    }
+
+    /// Accepts on `socket`, naming its connections by `listener`, until [`Ring::unlisten_all`].
+    pub fn listen(&mut self, listener: usize, socket: OwnedFd) {
+        make_blocking(&socket);
+        self.listeners.push(Some(Listener {
+            number: listener,
+            socket,
+            armed: false,
+            closing: false,
+        }));
+        self.arm_accept(self.listeners.len() - 1);
+    }
+
+    /// Stops accepting and closes the listening sockets, at the latest when the next rounds are done.
+    pub fn unlisten_all(&mut self) {
+        for at in 0..self.listeners.len() {
+            let Some(listener) = &mut self.listeners[at] else {
+                continue;
+            };
+            listener.closing = true;
+            if listener.armed {
+                for operation in [Operation::Accept, Operation::AcceptRetry] {
+                    self.cancel(operation.user_data(at as u32, 0));
+                }
+            } else {
+                self.listeners[at] = None;
+            }
+        }
+    }
+
+    /// Takes over a connected socket and starts receiving. Events name it by `token`.
+    pub fn attach(&mut self, token: Token, socket: OwnedFd) -> ConnectionSlot {
+        // A non-blocking file would complete with EAGAIN instead of waiting in the ring.
+        make_blocking(&socket);
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                self.connections.push(Connection {
+                    token,
+                    socket: None,
+                    generation: 0,
+                    wanted: false,
+                    receiving: false,
+                    rearming: false,
+                    ended: false,
+                    closing: false,
+                    send: None,
+                });
+                self.connections.len() as u32 - 1
+            }
+        };
+        let connection = &mut self.connections[index as usize];
+        connection.token = token;
+        connection.socket = Some(socket);
+        connection.wanted = true;
+        connection.ended = false;
+        connection.closing = false;
+        let slot = ConnectionSlot { index, generation: connection.generation };
+        self.attached += 1;
+        self.arm_receive(index);
+        slot
+    }
+
+    /// Sends the whole buffer; [`Event::Sent`] gives it back. An empty buffer completes like any other.
+    ///
+    /// Panics if a send of this connection is in flight.
+    pub fn send(&mut self, slot: ConnectionSlot, buffer: Vec<u8>) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        assert!(connection.send.is_none(), "one send per connection");
+        connection.send = Some(Send { buffer, sent_bytes: 0 });
+        self.arm_send(slot.index);
+        self.in_flight += 1;
+    }
+
+    /// True while a send of the connection is in flight.
+    pub fn is_sending(&self, slot: ConnectionSlot) -> bool {
+        self.connections
+            .get(slot.index as usize)
+            .is_some_and(|c| c.generation == slot.generation && c.send.is_some())
+    }
+
+    /// Stops receiving. What was on its way still arrives. While paused, the peer's closing goes unnoticed.
+    pub fn pause(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        if std::mem::replace(&mut connection.wanted, false) && connection.receiving {
+            self.cancel(Operation::Receive.user_data(slot.index, slot.generation));
+        }
+    }
+
+    /// Receives again after [`Ring::pause`].
+    pub fn resume(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        connection.wanted = true;
+        // If the pause's cancellation is still under way, its completion arms again.
+        if !connection.receiving {
+            self.rearm_later(slot.index);
+        }
+    }
+
+    /// Closes the connection: no further event for its token, the slot names nothing any more. A send in flight is
+    /// cut off (to let a last reply through, close after its `Sent`), and its buffer freed when the kernel let go.
+    pub fn close(&mut self, slot: ConnectionSlot) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        connection.closing = true;
+        connection.wanted = false;
+        let receiving = connection.receiving;
+        let sending = connection.send.is_some();
+        if sending {
+            // Fails the send at once, wherever it waits.
+            if let Some(socket) = &connection.socket {
+                let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+            }
+            self.cancel(Operation::Send.user_data(slot.index, slot.generation));
+        }
+        if receiving {
+            self.cancel(Operation::Receive.user_data(slot.index, slot.generation));
+        }
+        self.release_if_done(slot.index);
+    }
+
+    /// The connection's socket, for getpeername and socket options; `None` once closed.
+    pub fn fd_of(&self, slot: ConnectionSlot) -> Option<RawFd> {
+        let connection = self.connections.get(slot.index as usize)?;
+        if connection.generation != slot.generation || connection.closing {
+            return None;
+        }
+        connection.socket.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Submits everything queued and reaps every completion there is, without waiting. Returns how many events'
+    /// worth of completions are to be taken with [`Ring::next_event`].
+    ///
+    /// Errors: only what says that the ring itself is broken.
+    pub fn round(&mut self) -> io::Result<usize> {
+        self.rearm_receives();
+        self.buffers().publish();
+        self.enter(0)?;
+        Ok(self.completions.len())
+    }
+
+    /// Like [`Ring::round`], but blocks the thread until there is at least one completion. For threads without an
+    /// executor (tests, tools); a core parks instead.
+    pub fn round_waiting(&mut self) -> io::Result<usize> {
+        self.rearm_receives();
+        self.buffers().publish();
+        let wait = u32::from(self.completions.is_empty());
+        self.enter(wait)?;
+        Ok(self.completions.len())
+    }
+
+    /// True if [`Ring::round`] would do something; costs no system call.
+    pub fn has_work(&mut self) -> bool {
+        if !self.completions.is_empty() || !self.backlog.is_empty() || !self.rearm.is_empty() {
+            return true;
+        }
+        let uring = self.uring_mut();
+        let submission = uring.submission();
+        let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
+        drop(submission);
+        pending || !uring.completion().is_empty()
+    }
+
+    /// Connections attached and not yet gone, those being closed included.
+    pub fn attached(&self) -> usize {
+        self.attached
+    }
+
+    /// System calls made to submit and reap, since the start.
+    pub fn enters(&self) -> u64 {
+        self.enters
+    }
+
+    /// The next event of the round, or `None` when all were handed out.
+    pub fn next_event(&mut self) -> Option<Event> {
+        while let Some(completion) = self.completions.pop_front() {
+            let event = self.complete(&completion);
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
+    }
+
+    /// Lets completions write the eventfd of `waker` while the core is parked. Call once.
+    pub fn set_waker(&mut self, waker: &Waker) -> io::Result<()> {
+        let uring = self.uring_mut();
+        uring.submitter().register_eventfd(waker.as_raw_fd())?;
+        uring.completion().disable_eventfd();
+        self.waker = Some(waker.clone());
+        Ok(())
+    }
+
+    /// Before parking: completions write the eventfd from now on. After it, check [`Ring::has_work`] again.
+    pub(crate) fn enable_wakes(&mut self) {
+        self.uring_mut().completion().enable_eventfd();
+        // Pairs with the kernel's full barrier between queueing work and reading the flag: either it sees the
+        // eventfd enabled or has_work, called after this, sees the work.
+        fence(Ordering::SeqCst);
+    }
+
+    /// After parking: no eventfd writes while the loop looks at the ring anyway.
+    pub(crate) fn disable_wakes(&mut self) {
+        self.uring_mut().completion().disable_eventfd();
+    }
+
+    fn uring_mut(&mut self) -> &mut IoUring {
+        self.uring.as_mut().expect("present until drop")
+    }
+
+    fn buffers(&self) -> &Rc<BufferRing> {
+        self.buffers.as_ref().expect("present until drop")
+    }
+
+    fn connection(&mut self, slot: ConnectionSlot) -> Option<&mut Connection> {
+        self.connections
+            .get_mut(slot.index as usize)
+            .filter(|c| c.generation == slot.generation && c.socket.is_some() && !c.closing)
+    }
+
+    // --- Queueing -------------------------------------------------------------------------------------------
+
+    /// Queues an operation.
+    ///
+    /// # Safety
+    ///
+    /// Memory and files that the entry names must stay valid until its last completion was reaped.
+    unsafe fn push(&mut self, entry: squeue::Entry) {
+        if self.backlog.is_empty() {
+            // SAFETY: the caller's promise.
+            if unsafe { self.uring_mut().submission().push(&entry) }.is_ok() {
+                return;
+            }
+        }
+        self.backlog.push_back(entry);
+    }
+
+    fn cancel(&mut self, user_data: u64) {
+        // Failure (the operation was just over) posts a completion, which is ignored.
+        let entry = opcode::AsyncCancel::new(user_data)
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(Operation::Cancel.user_data(0, 0));
+        // SAFETY: the entry names no memory and no file.
+        unsafe { self.push(entry) };
+    }
+
+    fn arm_receive(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        let Some(socket) = &connection.socket else {
+            return;
+        };
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP)
+            .build()
+            .user_data(Operation::Receive.user_data(index, connection.generation));
+        connection.receiving = true;
+        self.in_flight += 1;
+        // SAFETY: the socket is closed only when `receiving` is false again (release_if_done); the buffers belong
+        // to the buffer ring, which outlives every operation (Ring::drop).
+        unsafe { self.push(entry) };
+    }
+
+    fn arm_send(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        let (Some(socket), Some(send)) = (&connection.socket, &connection.send) else {
+            return;
+        };
+        let rest = &send.buffer[send.sent_bytes..];
+        let entry = opcode::Send::new(
+            Fd(socket.as_raw_fd()),
+            rest.as_ptr(),
+            rest.len().min(SEND_BYTES_MAX) as u32,
+        )
+        .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
+        .build()
+        .user_data(Operation::Send.user_data(index, connection.generation));
+        // SAFETY: the buffer stays in `connection.send`, untouched, until the completion was reaped (its heap bytes
+        // do not move when the table grows), and the socket is closed only after that.
+        unsafe { self.push(entry) };
+    }
+
+    fn arm_accept(&mut self, at: usize) {
+        let Some(listener) = &mut self.listeners[at] else {
+            return;
+        };
+        let entry = opcode::AcceptMulti::new(Fd(listener.socket.as_raw_fd()))
+            .flags(libc::SOCK_CLOEXEC)
+            .build()
+            .user_data(Operation::Accept.user_data(at as u32, 0));
+        listener.armed = true;
+        self.in_flight += 1;
+        // SAFETY: the listener's socket is closed only when it is no longer armed.
+        unsafe { self.push(entry) };
+    }
+
+    fn arm_accept_retry(&mut self, at: usize) {
+        let entry = opcode::Timeout::new(&raw const ACCEPT_RETRY)
+            .build()
+            .user_data(Operation::AcceptRetry.user_data(at as u32, 0));
+        self.in_flight += 1;
+        // SAFETY: the timespec is a static.
+        unsafe { self.push(entry) };
+    }
+
+    fn rearm_later(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        if !connection.rearming {
+            connection.rearming = true;
+            self.rearm.push(index);
+        }
+    }
+
+    fn rearm_receives(&mut self) {
+        // Without a free buffer a receive would only fail again; the node holds them all, so wait for it.
+        if self.rearm.is_empty() || !self.buffers().has_free() {
+            return;
+        }
+        let mut rearm = std::mem::take(&mut self.rearm);
+        for index in rearm.drain(..) {
+            let connection = &mut self.connections[index as usize];
+            connection.rearming = false;
+            if connection.wanted && !connection.receiving && !connection.ended {
+                self.arm_receive(index);
+            }
+        }
+        self.rearm = rearm;
+    }
+
+    // --- Submitting and reaping -----------------------------------------------------------------------------
+
+    /// Submits, waits for `wait` completions, and moves all completions to `self.completions`.
+    fn enter(&mut self, wait: u32) -> io::Result<()> {
+        loop {
+            let uring = self.uring.as_mut().expect("present until drop");
+            let mut submission = uring.submission();
+            while let Some(entry) = self.backlog.front() {
+                // SAFETY: promised when the entry was handed to `push`; only the queueing was put off.
+                if unsafe { submission.push(entry) }.is_err() {
+                    break;
+                }
+                self.backlog.pop_front();
+            }
+            let count = submission.len() as u32;
+            drop(submission);
+            self.enters += 1;
+            let entered = enter(uring.as_raw_fd(), self.registered, count, wait);
+            // A completion queue that overflowed is refilled by the kernel on the next enter with room in it.
+            let overflowed = uring.submission().cq_overflow();
+            self.completions.extend(uring.completion());
+            match entered {
+                Ok(_) if self.backlog.is_empty() && !overflowed => return Ok(()),
+                Ok(_) => {}
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    // Short of memory, or completions must be handled first: the queue stays for the next round.
+                    Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => return Ok(()),
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn complete(&mut self, completion: &cqueue::Entry) -> Option<Event> {
+        let (operation, index, generation) = Operation::split(completion.user_data());
+        let more = cqueue::more(completion.flags());
+        match operation? {
+            Operation::Cancel => None,
+            Operation::Receive => self.complete_receive(completion, index, generation, more),
+            Operation::Send => self.complete_send(completion.result(), index, generation),
+            Operation::Accept => self.complete_accept(completion.result(), index as usize, more),
+            Operation::AcceptRetry => {
+                self.in_flight -= 1;
+                self.accept_stopped(index as usize);
+                None
+            }
+        }
+    }
+
+    fn complete_receive(
+        &mut self,
+        completion: &cqueue::Entry,
+        index: u32,
+        generation: u32,
+        more: bool,
+    ) -> Option<Event> {
+        let result = completion.result();
+        // Taken before anything else, so that it goes back to the kernel on every path.
+        let buffer = cqueue::buffer_select(completion.flags())
+            .map(|id| self.buffers().take(id, result.max(0) as usize));
+        let connection = &mut self.connections[index as usize];
+        debug_assert_eq!(connection.generation & 0x00ff_ffff, generation);
+        if !more {
+            self.in_flight -= 1;
+            connection.receiving = false;
+        }
+        if connection.closing {
+            if !more {
+                self.release_if_done(index);
+            }
+            return None;
+        }
+        let token = connection.token;
+        if result > 0 {
+            if !more && connection.wanted {
+                self.rearm_later(index);
+            }
+            return buffer.map(|buffer| Event::Received { token, buffer });
+        }
+        let reason = match -result {
+            0 => EndReason::Eof,
+            // Out of buffers, or cancelled by a pause, or interrupted: receive again as soon as it is wanted.
+            libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN => {
+                if !more && connection.wanted {
+                    self.rearm_later(index);
+                }
+                return None;
+            }
+            errno => EndReason::Errno(errno),
+        };
+        if std::mem::replace(&mut connection.ended, true) {
+            return None;
+        }
+        Some(Event::Ended { token, reason })
+    }
+
+    fn complete_send(&mut self, result: i32, index: u32, generation: u32) -> Option<Event> {
+        let connection = &mut self.connections[index as usize];
+        debug_assert_eq!(connection.generation & 0x00ff_ffff, generation);
+        let mut send = connection.send.take()?;
+        if connection.closing {
+            self.in_flight -= 1;
+            drop(send);
+            self.release_if_done(index);
+            return None;
+        }
+        let token = connection.token;
+        let sent = if result >= 0 {
+            send.sent_bytes += result as usize;
+            if send.sent_bytes < send.buffer.len() {
+                connection.send = Some(send);
+                self.arm_send(index);
+                return None;
+            }
+            Ok(())
+        } else if matches!(-result, libc::EINTR | libc::EAGAIN) {
+            connection.send = Some(send);
+            self.arm_send(index);
+            return None;
+        } else {
+            Err(io::Error::from_raw_os_error(-result))
+        };
+        self.in_flight -= 1;
+        Some(Event::Sent { token, buffer: send.buffer, result: sent })
+    }
+
+    fn complete_accept(&mut self, result: i32, at: usize, more: bool) -> Option<Event> {
+        // SAFETY: a successful accept made this descriptor for us; nobody else knows it.
+        let socket = (result >= 0).then(|| unsafe { OwnedFd::from_raw_fd(result) });
+        if !more {
+            self.in_flight -= 1;
+        }
+        let listener = self.listeners[at].as_ref()?;
+        let (number, closing) = (listener.number, listener.closing);
+        match -result {
+            _ if socket.is_some() || closing => {
+                if !more {
+                    self.accept_stopped(at);
+                }
+            }
+            // The connection was gone before it was accepted, or a passing trouble of its network.
+            libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED | libc::EPROTO => {
+                if !more {
+                    self.accept_stopped(at);
+                }
+                return None;
+            }
+            errno => {
+                // Most likely out of descriptors. At once it would fail again, and again.
+                if !more {
+                    self.arm_accept_retry(at);
+                }
+                return Some(Event::AcceptFailed { listener: number, errno });
+            }
+        }
+        socket.map(|socket| Event::Accepted { listener: number, socket })
+    }
+
+    fn accept_stopped(&mut self, at: usize) {
+        match &mut self.listeners[at] {
+            Some(listener) if listener.closing => self.listeners[at] = None,
+            Some(_) => self.arm_accept(at),
+            None => {}
+        }
+    }
+
+    /// Frees the slot of a closed connection once the kernel has nothing of it any more.
+    fn release_if_done(&mut self, index: u32) {
+        let connection = &mut self.connections[index as usize];
+        if connection.closing && !connection.receiving && connection.send.is_none() {
+            connection.socket = None;
+            connection.generation = connection.generation.wrapping_add(1);
+            connection.closing = false;
+            self.free.push(index);
+            self.attached -= 1;
+        }
+    }
+}
+
+impl Drop for Ring {
+    /// Waits until the kernel has let go of every buffer and socket: closing the ring's file alone would cancel in
+    /// the background, while the memory is already someone else's.
+    fn drop(&mut self) {
+        self.unlisten_all();
+        for index in 0..self.connections.len() as u32 {
+            let generation = self.connections[index as usize].generation;
+            self.close(ConnectionSlot { index, generation });
+        }
+        while self.in_flight > 0 {
+            self.buffers().publish();
+            let wait = u32::from(self.completions.is_empty());
+            if self.enter(wait).is_err() {
+                // The kernel may still write: leak what it could write to rather than free it.
+                std::mem::forget(self.buffers.take());
+                std::mem::forget(std::mem::take(&mut self.connections));
+                break;
+            }
+            while self.next_event().is_some() {}
+        }
+        // The ring's file first, then (with the fields) the buffers that it knows.
+        self.uring = None;
+    }
+}
+
+/// io_uring's own enter(2) is called directly because the crate's submitter forgets the registered index.
+fn enter(fd: RawFd, registered: Option<u32>, to_submit: u32, wait: u32) -> io::Result<usize> {
+    // With deferred task work, completions appear only in an enter with GETEVENTS.
+    let mut flags = EnterFlags::GETEVENTS;
+    let file = match registered {
+        Some(index) => {
+            flags |= EnterFlags::REGISTERED_RING;
+            index as i32
+        }
+        None => fd,
+    };
+    // SAFETY: no argument structure is passed; what the queued entries name is valid by the contract of `push`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_enter,
+            file,
+            to_submit,
+            wait,
+            flags.bits(),
+            std::ptr::null::<libc::sigset_t>(),
+            0usize,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result as usize)
+}
+
+fn register_own_file(fd: RawFd) -> io::Result<u32> {
+    #[repr(C)]
+    struct Update {
+        offset: u32,
+        reserved: u32,
+        data: u64,
+    }
+    const REGISTER_RING_FDS: libc::c_uint = 20;
+    let mut update = Update { offset: u32::MAX, reserved: 0, data: fd as u64 };
+    // SAFETY: `update` is one io_uring_rsrc_update (linux/io_uring.h) and outlives the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_RING_FDS, &raw mut update, 1u32)
+    };
+    match result {
+        1 => Ok(update.offset),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn make_blocking(socket: &OwnedFd) {
+    let _ = SockRef::from(socket).set_nonblocking(false);
+}
