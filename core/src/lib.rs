@@ -9,6 +9,7 @@ pub mod command;
 pub mod cx;
 pub mod effect;
 pub mod error;
+pub mod glob;
 pub mod number;
 pub mod resp;
 pub mod sequencer;

@@ -1,6 +1,7 @@
 //! The command table: what every command is called, takes and touches.
 
 pub mod build;
+pub mod keys;
 pub mod lookup;
 pub mod spec;
 pub mod table;

@@ -12,6 +12,7 @@ mod server;
 mod string;
 mod transactions;
 
+use super::keys::KEY_SPECS_MAX;
 use super::lookup;
 use super::spec::{Acl, Begin, Find, Flags, KeyFlags, KeySpec, Spec};
 use crate::args::Args;
@@ -86,6 +87,7 @@ const fn assemble() -> [Spec; COUNT] {
 
 /// Fills in what follows from what the family's file says.
 const fn finish(mut spec: Spec, id: usize, group: &'static str) -> Spec {
+    assert!(spec.keys.len() <= KEY_SPECS_MAX);
     spec.id = id as u16;
     spec.docs.group = group;
     spec.words = lookup::name_words(spec.name.as_bytes());
