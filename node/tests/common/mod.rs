@@ -12,12 +12,14 @@
 
 pub mod client;
 pub mod differential;
+pub mod meeting;
 pub mod node;
 pub mod random;
 pub mod reply;
 pub mod words;
 
 pub use client::{Client, transcript};
+pub use meeting::Meeting;
 pub use node::{Node, Start, eventually};
 pub use random::Random;
 pub use reply::Reply;
