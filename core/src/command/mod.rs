@@ -1,6 +1,8 @@
 //! The command table: what every command is called, takes and touches.
 
 pub mod build;
+pub mod help;
+pub mod introspect;
 pub mod keys;
 pub mod lookup;
 pub mod spec;
