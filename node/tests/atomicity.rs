@@ -246,7 +246,11 @@ fn check_msetnx(node: &Node) {
     let mut connection = node.connect();
     for round in 0..ROUNDS {
         // Any two of the four wishes share a key, so exactly one is granted.
-        let won: Vec<usize> = (0..CLIENTS).filter(|client| winners[*client][round]).collect();
+        let won: Vec<usize> = (0..CLIENTS)
+            .zip(&winners)
+            .filter(|(_, won)| won[round])
+            .map(|(client, _)| client)
+            .collect();
         assert_eq!(won.len(), 1, "round {round}");
         let keys: Vec<String> = (0..CLIENTS).map(|number| format!("nx:{round}:{number}")).collect();
         for (key, value) in keys.iter().zip(connection.call(&with_keys("MGET", &keys)).members()) {
