@@ -10,6 +10,7 @@ pub mod cx;
 pub mod effect;
 pub mod error;
 pub mod glob;
+pub mod long_double;
 pub mod number;
 pub mod resp;
 pub mod sequencer;
