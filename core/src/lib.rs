@@ -14,3 +14,5 @@ pub mod long_double;
 pub mod number;
 pub mod resp;
 pub mod sequencer;
+pub mod slot;
+pub mod store;

@@ -1,0 +1,45 @@
+//! Tables that were taken out of a database, to be freed bit by bit.
+
+use super::database::Block;
+
+/// The former contents of a database. Dropping it frees all of it at once; [`Detached::drop_some`] does so in steps.
+pub struct Detached {
+    pub(super) blocks: Vec<Box<Block>>,
+    pub(super) len: usize,
+    pub(super) memory_bytes: usize,
+}
+
+impl Detached {
+    /// Entries not freed yet.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Bytes that these tables and entries occupied when they were detached.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// Frees about `entries` entries, at most a segment's more. Returns whether anything is left.
+    pub fn drop_some(&mut self, entries: usize) -> bool {
+        let mut left = entries;
+        while let Some(block) = self.blocks.last_mut() {
+            for table in &mut block.tables {
+                while table.len() > 0 {
+                    if left == 0 {
+                        return true;
+                    }
+                    let dropped = table.drop_some(left);
+                    self.len -= dropped;
+                    left = left.saturating_sub(dropped);
+                }
+            }
+            self.blocks.pop();
+        }
+        false
+    }
+}

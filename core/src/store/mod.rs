@@ -1,0 +1,25 @@
+//! The store: keys and values of one database of one shard.
+//!
+//! A [`Database`] holds one hash table per slot (`table`), made of bounded segments (`segment`, `buckets`) whose words
+//! point to entries, each one allocation (`entry`). A shard's core owns all of it and reaches it through `&mut`:
+//! no locks, no atomics (but the count of a large value, which may be shared with whoever sends it).
+//!
+//! Deliberately absent: a clock (expiry times are compared with a `now` that is passed in), the rules of single
+//! commands, and eviction policy. An entry whose time has come stays visible here until somebody removes it.
+
+mod buckets;
+mod database;
+mod detached;
+mod entry;
+mod key;
+mod scan;
+mod segment;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use database::{Database, Expiry};
+pub use detached::Detached;
+pub use entry::{ACCESS_MAX, Encoding, EntryRef, OwnedEntry, Value, parse_integer};
+pub use key::{Hasher, Key};
+pub use scan::Cursor;
