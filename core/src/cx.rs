@@ -1,6 +1,11 @@
-//! What a command runs with: its shard, its database, the time, and the place for its reply.
+//! What a command runs with: its keys and the place for its reply.
 
-/// The context of one command.
+use crate::keys::Keys;
+use crate::resp::Reply;
+
+/// The context of one command on one shard. Keys and reply are separate fields, so that a value can be read
+/// from the one into the other without a copy in between.
 pub struct Cx<'a> {
-    pub reply: crate::resp::Reply<'a>,
+    pub keys: Keys<'a>,
+    pub reply: Reply<'a>,
 }

@@ -1,0 +1,289 @@
+//! The key space as commands see it: the databases of a shard with expiry, access times, statistics, WATCH,
+//! keyspace events and effects.
+//!
+//! A command looks keys up with [`Keys::read`] or [`Keys::write`], changes them, then says so once per key with
+//! [`Keys::changed`], and hands over its effect with [`Keys::effect_verbatim`] or [`Keys::effect`].
+
+use crate::args::Args;
+use crate::error::Error;
+use crate::eviction;
+use crate::notify::{Classes, KeyEvent};
+use crate::shard::Shard;
+use crate::store::{Database, EntryRef, Expiry, Key, OwnedEntry, Value};
+use crate::watch::Presence;
+
+/// Whose command it is, as far as keys care.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller {
+    /// CLIENT NO-TOUCH: reads leave access times alone.
+    pub no_touch: bool,
+}
+
+/// A shard, one of its databases, and the time a command runs at.
+pub struct Keys<'a> {
+    pub shard: &'a mut Shard,
+    pub database: usize,
+    /// Milliseconds since the Unix epoch; one value for a whole command or transaction.
+    pub now: i64,
+    pub caller: Caller,
+    /// The command's first key, hashed when its batch was prefetched.
+    pub first: Option<Key<'a>>,
+}
+
+impl<'a> Keys<'a> {
+    /// `bytes` with slot and hash.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        if let Some(first) = &self.first
+            && std::ptr::eq(first.bytes, bytes)
+        {
+            return Key { bytes, slot: first.slot, hash: first.hash };
+        }
+        self.shard.hasher.key(bytes)
+    }
+
+    /// The same shard seen from another database.
+    pub fn in_database(&mut self, database: usize) -> Keys<'_> {
+        Keys { shard: self.shard, database, now: self.now, caller: self.caller, first: None }
+    }
+
+    /// Looks a key up to read it: hides (and on a primary removes) an expired one, counts hit or miss,
+    /// renews the access time.
+    #[inline]
+    pub fn read(&mut self, key: &Key) -> Option<EntryRef<'_>> {
+        self.drop_if_expired(key);
+        let no_touch = self.caller.no_touch;
+        let found = self.visible(key);
+        let Some(access) = found.map(|entry| entry.access()) else {
+            self.shard.stats.keyspace_misses += 1;
+            self.notify(key, Classes::KEY_MISS, "keymiss");
+            return None;
+        };
+        self.shard.stats.keyspace_hits += 1;
+        if !no_touch {
+            let renewed = eviction::renewed_access(access, self.shard, self.now);
+            if renewed != access {
+                self.visible(key)?.set_access(renewed);
+            }
+        }
+        self.visible(key)
+    }
+
+    /// Looks a key up as [`Keys::read`] does, but leaves its access time alone (EXISTS, TTL, TYPE).
+    #[inline]
+    pub fn inspect(&mut self, key: &Key) -> Option<EntryRef<'_>> {
+        self.drop_if_expired(key);
+        if self.visible(key).is_none() {
+            self.notify(key, Classes::KEY_MISS, "keymiss");
+        }
+        self.inspect_quietly(key)
+    }
+
+    /// Looks a key up as [`Keys::inspect`] does, but a miss is no event (OBJECT).
+    #[inline]
+    pub fn inspect_quietly(&mut self, key: &Key) -> Option<EntryRef<'_>> {
+        self.drop_if_expired(key);
+        if self.visible(key).is_some() {
+            self.shard.stats.keyspace_hits += 1;
+        } else {
+            self.shard.stats.keyspace_misses += 1;
+        }
+        self.visible(key)
+    }
+
+    /// Looks a key up without counting it or renewing its access time (RANDOMKEY, SCAN).
+    #[inline]
+    pub fn peek(&mut self, key: &Key) -> Option<EntryRef<'_>> {
+        self.drop_if_expired(key);
+        self.visible(key)
+    }
+
+    /// Looks a key up to change it: as [`Keys::peek`], and renews the access time.
+    #[inline]
+    pub fn write(&mut self, key: &Key) -> Option<EntryRef<'_>> {
+        self.drop_if_expired(key);
+        let access = self.visible(key)?.access();
+        let renewed = eviction::renewed_access(access, self.shard, self.now);
+        if renewed != access {
+            self.visible(key)?.set_access(renewed);
+        }
+        self.visible(key)
+    }
+
+    /// [`Keys::read`] of a string. Error: the key holds another type.
+    #[inline]
+    pub fn read_string(&mut self, key: &Key) -> Result<Option<Value<'_>>, Error> {
+        string_of(self.read(key))
+    }
+
+    /// [`Keys::write`] of a string. Error: the key holds another type.
+    #[inline]
+    pub fn write_string(&mut self, key: &Key) -> Result<Option<Value<'_>>, Error> {
+        string_of(self.write(key))
+    }
+
+    /// Writes a string over whatever the key holds.
+    #[inline]
+    pub fn set(&mut self, key: &Key, value: &[u8], expiry: Expiry) {
+        let access = eviction::first_access(&self.shard.settings, self.now);
+        self.notify_if_new(key);
+        self.shard.databases[self.database].set_string(key, value, expiry, access);
+    }
+
+    /// Writes an integer as [`Keys::set`] writes a string; keeps the expiry.
+    #[inline]
+    pub fn set_integer(&mut self, key: &Key, value: i64) {
+        let access = eviction::first_access(&self.shard.settings, self.now);
+        self.notify_if_new(key);
+        self.shard.databases[self.database].set_integer(key, value, Expiry::Keep, access);
+    }
+
+    fn notify_if_new(&mut self, key: &Key) {
+        if self.shard.settings.notify.has(Classes::NEW)
+            && self.shard.databases[self.database].get(key).is_none()
+        {
+            self.notify(key, Classes::NEW, "new");
+        }
+    }
+
+    /// The bytes of the string at `key` to be changed in place, made `len` bytes long (longer: filled with
+    /// zeros; an absent key is created). Keeps the expiry. The key must not hold another type.
+    pub fn string_mut(&mut self, key: &Key, len: usize) -> &mut [u8] {
+        let access = eviction::first_access(&self.shard.settings, self.now);
+        if self.visible(key).is_none() {
+            self.notify(key, Classes::NEW, "new");
+        }
+        self.shard.databases[self.database].resize_string(key, len, access)
+    }
+
+    /// Sets or clears the time at which the key expires. `false`: there is no such key.
+    pub fn set_expiry(&mut self, key: &Key, expire_at: Option<i64>) -> bool {
+        self.shard.databases[self.database].set_expiry(key, expire_at)
+    }
+
+    /// Removes a key. `false`: it was not there, or expired.
+    pub fn remove(&mut self, key: &Key) -> bool {
+        self.take(key).is_some()
+    }
+
+    /// Removes a key and hands its entry over.
+    pub fn take(&mut self, key: &Key) -> Option<OwnedEntry> {
+        self.drop_if_expired(key);
+        self.visible(key)?;
+        self.shard.databases[self.database].remove(key)
+    }
+
+    /// Puts an entry where `key` is, over what is there.
+    pub fn put(&mut self, key: &Key, entry: OwnedEntry) {
+        self.shard.databases[self.database].insert(key, entry);
+    }
+
+    /// Says that `key` was changed: counts the change, spoils watches, publishes the event.
+    #[inline]
+    pub fn changed(&mut self, key: &Key, class: Classes, event: &'static str) {
+        self.shard.stats.dirty += 1;
+        self.touch_watchers(key);
+        self.notify(key, class, event);
+    }
+
+    /// Spoils the watches of `key`.
+    #[inline]
+    pub fn touch_watchers(&mut self, key: &Key) {
+        if !self.shard.watches.is_empty() {
+            let presence = self.presence(key);
+            self.shard.watches.touch(self.database, key.bytes, presence);
+        }
+    }
+
+    /// Publishes a keyspace event if its class is wanted.
+    #[inline]
+    pub fn notify(&mut self, key: &Key, class: Classes, event: &'static str) {
+        if self.shard.settings.notify.has(class) {
+            self.shard.events.list.push(KeyEvent {
+                database: self.database,
+                name: event,
+                key: key.bytes.into(),
+            });
+        }
+    }
+
+    /// The command's effect is the command itself.
+    #[inline]
+    pub fn effect_verbatim(&mut self, args: &Args) {
+        self.shard.effects.verbatim(self.database, args);
+    }
+
+    /// The command's effect is the command made of `parts`.
+    #[inline]
+    pub fn effect(&mut self, parts: &[&[u8]]) {
+        self.shard.effects.command(self.database, parts);
+    }
+
+    /// The effect that removes `key`: UNLINK where the removal is a lazy one.
+    pub fn effect_removed(&mut self, key: &Key, lazy: bool) {
+        self.effect(&[if lazy { b"UNLINK" } else { b"DEL" }, key.bytes]);
+    }
+
+    /// What is there at `key`.
+    pub fn presence(&self, key: &Key) -> Presence {
+        presence(&self.shard.databases[self.database], key, self.now)
+    }
+
+    /// Whether the key is there but past its time.
+    pub fn is_expired(&self, key: &Key) -> bool {
+        self.shard.databases[self.database]
+            .get(key)
+            .and_then(|entry| entry.expire_at())
+            .is_some_and(|at| self.now > at)
+    }
+
+    #[inline]
+    fn visible(&self, key: &Key) -> Option<EntryRef<'_>> {
+        self.shard.databases[self.database]
+            .get(key)
+            .filter(|entry| !entry.expire_at().is_some_and(|at| self.now > at))
+    }
+
+    #[inline]
+    fn drop_if_expired(&mut self, key: &Key) {
+        if self.shard.databases[self.database].expiring_len() > 0
+            && !self.shard.settings.is_replica
+            && self.is_expired(key)
+        {
+            self.expire(key);
+        }
+    }
+
+    /// Removes a key whose time has passed, with effect and event.
+    #[cold]
+    pub fn expire(&mut self, key: &Key) {
+        self.shard.databases[self.database].remove(key);
+        self.expired(key);
+    }
+
+    /// Says that a key whose time had passed was removed.
+    pub fn expired(&mut self, key: &Key) {
+        self.shard.stats.expired_keys += 1;
+        self.touch_watchers(key);
+        self.notify(key, Classes::EXPIRED, "expired");
+        self.effect_removed(key, self.shard.settings.lazyfree_lazy_expire);
+    }
+}
+
+/// What is there at `key` of a database.
+pub fn presence(database: &Database, key: &Key, now: i64) -> Presence {
+    match database.get(key) {
+        None => Presence::Absent,
+        Some(entry) if entry.expire_at().is_some_and(|at| now > at) => Presence::Expired,
+        Some(_) => Presence::Live,
+    }
+}
+
+#[inline]
+fn string_of(entry: Option<EntryRef<'_>>) -> Result<Option<Value<'_>>, Error> {
+    match entry {
+        None => Ok(None),
+        // Strings are the only type until the others come; theirs answers Error::WRONG_TYPE here.
+        Some(entry) => Ok(Some(entry.value())),
+    }
+}

@@ -1,0 +1,135 @@
+//! One connection: its session, what it sent and was not run yet, what it is owed.
+//!
+//! A state machine in its core's loop, not a task. Replies leave in the order of the commands: while a command
+//! runs elsewhere, the replies behind it wait in `owed`.
+
+use std::collections::VecDeque;
+
+use ringfort_core::resp::Parser;
+use ringfort_core::session::Session;
+use ringfort_net::ConnectionSlot;
+
+/// Why a connection's input is not being run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// It is.
+    None,
+    /// Its commands on other shards must answer first.
+    Remote,
+    /// The shard of its next command is stopped by a transaction.
+    Gate,
+    /// A task answers its last command.
+    Task,
+    /// CLIENT PAUSE.
+    Paused,
+    /// The client does not read what it is owed.
+    Output,
+    /// The way to another core is full.
+    Backlog,
+}
+
+/// A reply that is due, in order.
+#[derive(Debug)]
+pub enum Owed {
+    /// A command runs on another shard. `silent`: the client does not want the reply (CLIENT REPLY).
+    Waiting { silent: bool },
+    Ready(Vec<u8>),
+}
+
+pub struct Connection {
+    /// CLIENT ID.
+    pub id: u64,
+    pub slot: ConnectionSlot,
+    pub session: Session,
+    pub parser: Parser,
+    /// Received and not yet run.
+    pub input: Vec<u8>,
+    /// To be sent next.
+    pub output: Vec<u8>,
+    /// Replies behind a command that runs elsewhere.
+    pub owed: VecDeque<Owed>,
+    /// The sequence number of the first of `owed`.
+    pub owed_first: u64,
+    /// Commands running elsewhere, and of those the writes; all writes are on `write_shard`.
+    pub remote: u32,
+    pub remote_writes: u32,
+    pub write_shard: usize,
+    pub wait: Wait,
+    /// Bytes of the send in flight.
+    pub sending_bytes: usize,
+    pub is_sending: bool,
+    /// Listed for the flush at the end of the round.
+    pub is_dirty: bool,
+    /// Close once everything was sent.
+    pub close_after_reply: bool,
+    /// The peer sends nothing more, or receiving is paused.
+    pub ended: bool,
+    pub receiving_paused: bool,
+    pub listener: usize,
+    pub peer: String,
+    pub local: String,
+    pub file: i32,
+    /// Milliseconds of the monotonic clock.
+    pub created_ms: u64,
+    pub active_ms: u64,
+    /// Since when the output is over its soft limit.
+    pub over_soft_limit_since_ms: Option<u64>,
+    pub last_command: &'static str,
+    pub commands: u64,
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+    /// Bumped when the task that this connection waits for is given up.
+    pub task: u64,
+}
+
+impl Connection {
+    /// Bytes that wait to be taken by the client.
+    pub fn output_memory_bytes(&self) -> usize {
+        let owed = self.owed.iter().map(|owed| match owed {
+            Owed::Waiting { .. } => 0,
+            Owed::Ready(bytes) => bytes.capacity(),
+        });
+        self.output.capacity() + self.sending_bytes + owed.sum::<usize>()
+    }
+
+    /// Where the reply of a command that runs here and now goes.
+    #[inline]
+    pub fn reply_buffer(&mut self) -> &mut Vec<u8> {
+        if self.owed.is_empty() {
+            return &mut self.output;
+        }
+        if !matches!(self.owed.back(), Some(Owed::Ready(_))) {
+            self.owed.push_back(Owed::Ready(Vec::new()));
+        }
+        match self.owed.back_mut() {
+            Some(Owed::Ready(bytes)) => bytes,
+            _ => unreachable!("just pushed"),
+        }
+    }
+
+    /// Keeps a place for the reply of a command that runs elsewhere; returns its sequence number.
+    pub fn owe(&mut self, silent: bool) -> u64 {
+        self.owed.push_back(Owed::Waiting { silent });
+        self.owed_first + self.owed.len() as u64 - 1
+    }
+
+    /// The reply for place `sequence` has come; moves what is due to the output.
+    pub fn settle(&mut self, sequence: u64, reply: &[u8]) {
+        let index = (sequence - self.owed_first) as usize;
+        let silent = matches!(self.owed[index], Owed::Waiting { silent: true });
+        if index == 0 {
+            self.owed.pop_front();
+            self.owed_first += 1;
+            if !silent {
+                self.output.extend_from_slice(reply);
+            }
+        } else {
+            self.owed[index] = Owed::Ready(if silent { Vec::new() } else { reply.to_vec() });
+        }
+        while let Some(Owed::Ready(bytes)) = self.owed.front() {
+            self.output.extend_from_slice(bytes);
+            self.owed.pop_front();
+            self.owed_first += 1;
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! From a command to where it runs: checks, the shard of its keys, the order of one connection's commands.
+//!
+//! Order ("strict"): the writes of one connection become visible in the order it sent them. A command for
+//! another shard waits while writes are under way elsewhere; reads overlap reads; keyless, multi-shard and node
+//! commands wait for everything before them.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use ringfort_core::args::Args;
+use ringfort_core::command::{self, Flags, Handler, NodeCommand, SessionCommand, Spec};
+use ringfort_core::error::Error;
+use ringfort_core::resp::Reply;
+use ringfort_core::sequencer::ShardSet;
+use ringfort_core::session::ReplyMode;
+use ringfort_core::slot::Slot;
+use ringfort_core::store::Key;
+
+use crate::connection::{Connection, Wait};
+use crate::core::Core;
+use crate::message::RemoteCommand;
+use crate::{exec, multi_shard, node_commands};
+
+/// What was found out about a command before its turn.
+#[derive(Clone, Copy, Default)]
+pub struct Prepared {
+    /// `None`: there is no such command, or the number of arguments is wrong.
+    pub spec: Option<&'static Spec>,
+    /// Position of the first key, 0 if there is none, and what is known of that key.
+    pub first_key: u8,
+    pub shard: u16,
+    pub slot: Slot,
+    pub hash: u64,
+}
+
+impl Prepared {
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        Key { bytes, slot: self.slot, hash: self.hash }
+    }
+}
+
+/// How a connection's input goes on after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// With the next command.
+    Next,
+    /// With this command again, after a wait.
+    Wait(Wait),
+    /// With the next command, after a wait.
+    Taken(Wait),
+    /// Not at all: close once the replies were sent.
+    Close,
+}
+
+/// Messages that may wait for room on the way to another core before connections that need it are held up.
+const BACKLOG_MESSAGES_MAX: usize = 64;
+
+/// Batches under way to one core before connections that need it are held up.
+const BATCHES_AWAY_MAX: u32 = 256;
+
+impl Core {
+    /// Runs one command, or says what it waits for.
+    #[inline]
+    pub fn dispatch(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        args: &Args,
+        prepared: &Prepared,
+    ) -> Flow {
+        let Some(spec) = prepared.spec else {
+            return self.unknown(connection, args);
+        };
+        connection.commands += 1;
+        connection.last_command = spec.name;
+        if !connection.session.is_plain() || self.pause.is_active() {
+            return self.dispatch_checked(index, connection, args, prepared, spec);
+        }
+        self.route(index, connection, args, prepared, spec)
+    }
+
+    #[inline]
+    fn route(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        args: &Args,
+        prepared: &Prepared,
+        spec: &'static Spec,
+    ) -> Flow {
+        match spec.handler {
+            Handler::Keys(handler) => {
+                self.route_keys(index, connection, args, prepared, spec, handler)
+            }
+            Handler::Session(SessionCommand::Exec) => exec::exec(self, index, connection),
+            Handler::Session(command) => {
+                self.feed_monitors(connection, args, spec);
+                self.session_command_timed(index, connection, command, spec, args)
+            }
+            Handler::Node(command) => {
+                if connection.remote > 0 {
+                    return Flow::Wait(Wait::Remote);
+                }
+                if spec.flags.has(Flags::PROTECTED)
+                    && let Err(error) = self.check_protected(connection, spec)
+                {
+                    return self.reject(connection, spec, error);
+                }
+                self.feed_monitors(connection, args, spec);
+                if command == NodeCommand::Publish || command == NodeCommand::Spublish {
+                    if let Some(flow) = self.publish_here(connection, command, args, spec) {
+                        return flow;
+                    }
+                }
+                node_commands::start(self, index, connection, command, spec, args)
+            }
+            Handler::Container => self.reject(connection, spec, Error::arity(spec.name)),
+        }
+    }
+
+    /// A command on keys: here, on another core, or on several.
+    #[inline]
+    fn route_keys(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        args: &Args,
+        prepared: &Prepared,
+        spec: &'static Spec,
+        handler: ringfort_core::command::spec::KeysHandler,
+    ) -> Flow {
+        let shard = if self.cores == 1 {
+            0
+        } else if spec.has_one_key() {
+            prepared.shard as usize
+        } else {
+            match self.shards_of(spec, args) {
+                Err(error) => return self.reject(connection, spec, error),
+                Ok(shards) if shards.is_empty() => self.id,
+                Ok(shards) => match shards.single() {
+                    Some(shard) => shard,
+                    None => {
+                        if connection.remote > 0 {
+                            return Flow::Wait(Wait::Remote);
+                        }
+                        if let Err(error) = self.check_memory(spec) {
+                            return self.reject(connection, spec, error);
+                        }
+                        self.feed_monitors(connection, args, spec);
+                        return multi_shard::start(self, index, connection, spec, args, shards);
+                    }
+                },
+            }
+        };
+        if connection.remote_writes > 0
+            && self.settings.strict_order
+            && (shard == self.id || connection.write_shard != shard)
+        {
+            return Flow::Wait(Wait::RemoteWrites);
+        }
+        if shard == self.id {
+            if self.gate.is_stopped() {
+                self.gate_waiters.push(index);
+                return Flow::Wait(Wait::Gate);
+            }
+            let session = &connection.session;
+            let context = crate::execute::Context {
+                database: session.database,
+                protocol: session.protocol,
+                caller: session.caller,
+                client: connection.id,
+            };
+            let first = (prepared.first_key > 0)
+                .then(|| prepared.key(args.at(prepared.first_key.into())));
+            self.feed_monitors(connection, args, spec);
+            self.execute(spec, handler, args, context, first, connection.reply_buffer());
+            return Flow::Next;
+        }
+        self.send_to_shard(connection, index, args, prepared, spec, shard)
+    }
+
+    /// Puts a command into this round's batch for another core.
+    fn send_to_shard(
+        &mut self,
+        connection: &mut Connection,
+        index: u32,
+        args: &Args,
+        prepared: &Prepared,
+        spec: &'static Spec,
+        shard: usize,
+    ) -> Flow {
+        if self.mailbox.overflow_len(shard) > BACKLOG_MESSAGES_MAX
+            || self.batches_away[shard] > BATCHES_AWAY_MAX
+        {
+            self.backlogged.push(index);
+            return Flow::Wait(Wait::Backlog);
+        }
+        self.feed_monitors(connection, args, spec);
+        let generation = self.generation(index);
+        let silent = connection.session.reply_mode != ReplyMode::On;
+        let sequence = connection.owe(silent);
+        connection.remote += 1;
+        let is_write = spec.flags.has(Flags::WRITE);
+        if is_write {
+            connection.remote_writes += 1;
+            connection.write_shard = shard;
+        }
+        if self.outgoing[shard].is_none() {
+            self.outgoing[shard] = Some(self.spare_batch());
+        }
+        let batch = self.outgoing[shard].as_mut().expect("just made");
+        batch.push(
+            args,
+            RemoteCommand {
+                connection: index,
+                generation,
+                sequence,
+                spec,
+                client: connection.id,
+                database: connection.session.database as u16,
+                protocol: connection.session.protocol,
+                caller: connection.session.caller,
+                first_key: prepared.first_key,
+                slot: prepared.slot,
+                hash: prepared.hash,
+                first: 0,
+                count: 0,
+                reply_end: 0,
+            },
+        );
+        self.stats.hops += 1;
+        if batch.is_full() {
+            self.send_batch(shard);
+        }
+        Flow::Next
+    }
+
+    /// The shards that hold the keys of a command.
+    pub fn shards_of(&self, spec: &'static Spec, args: &Args) -> Result<ShardSet, Error> {
+        let mut shards = ShardSet::default();
+        for position in command::keys::keys_of(spec, args)? {
+            shards.insert(self.shard_of(ringfort_core::slot::slot_of(args.at(position))));
+        }
+        Ok(shards)
+    }
+
+    /// The way of every command that something may stand in front of: a missing password, MULTI, subscriptions,
+    /// CLIENT REPLY, CLIENT PAUSE.
+    #[cold]
+    fn dispatch_checked(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        args: &Args,
+        prepared: &Prepared,
+        spec: &'static Spec,
+    ) -> Flow {
+        use SessionCommand::*;
+        let session = &mut connection.session;
+        if !session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+            return self.reject(connection, spec, Error::NO_AUTH);
+        }
+        if session.monitor && !matches!(spec.handler, Handler::Session(Quit | Reset)) {
+            let error = "ERR Replica can't interact with the keyspace";
+            if matches!(spec.handler, Handler::Keys(_)) {
+                return self.reject(connection, spec, Error::new(error));
+            }
+        }
+        if session.is_subscriber_only()
+            && !spec.flags.has(Flags::PUBSUB)
+            && !matches!(spec.handler, Handler::Session(Ping | Quit | Reset))
+            || session.is_subscriber_only()
+                && matches!(
+                    spec.handler,
+                    Handler::Node(NodeCommand::Publish | NodeCommand::Spublish)
+                )
+        {
+            let text = format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+                 allowed in this context",
+                spec.name
+            );
+            return self.reject(connection, spec, Error::text(text));
+        }
+        let controls_transaction =
+            matches!(spec.handler, Handler::Session(Exec | Discard | Multi | Watch | Quit | Reset));
+        if session.in_transaction() && !controls_transaction {
+            return self.queue(connection, args, spec);
+        }
+        if self.pause.holds(spec, connection, self.now.mono_ms()) {
+            self.pause.waiters.push(index);
+            return Flow::Wait(Wait::Paused);
+        }
+        if connection.session.reply_mode == ReplyMode::On {
+            return self.route(index, connection, args, prepared, spec);
+        }
+        // The client does not want this reply: it is written, then cut off again. A reply that comes later
+        // (from another core, from a task) finds its place marked silent.
+        let (owed, written) = (connection.owed.len(), connection.reply_buffer().len());
+        if connection.session.reply_mode == ReplyMode::Skip {
+            connection.session.reply_mode = ReplyMode::Skipping;
+        }
+        let flow = self.route(index, connection, args, prepared, spec);
+        if connection.owed.len() == owed || owed == 0 && connection.owed.is_empty() {
+            if connection.session.reply_mode != ReplyMode::On {
+                connection.reply_buffer().truncate(written);
+            }
+        }
+        if flow == Flow::Next && connection.session.reply_mode == ReplyMode::Skipping {
+            connection.session.reply_mode = ReplyMode::On;
+        }
+        flow
+    }
+
+    /// Keeps a command for EXEC.
+    fn queue(&mut self, connection: &mut Connection, args: &Args, spec: &'static Spec) -> Flow {
+        if spec.flags.has(Flags::NO_MULTI) {
+            let error = Error::new("ERR Command not allowed inside a transaction");
+            return self.reject(connection, spec, error);
+        }
+        if let Err(error) = self.check_memory(spec) {
+            return self.reject(connection, spec, error);
+        }
+        if spec.flags.has(Flags::PROTECTED)
+            && let Err(error) = self.check_protected(connection, spec)
+        {
+            return self.reject(connection, spec, error);
+        }
+        let transaction = connection.session.transaction.as_mut().expect("checked by the caller");
+        transaction.queued.push((spec, (*args).into()));
+        let silent = connection.session.reply_mode != ReplyMode::On;
+        if !silent {
+            connection.reply_buffer().extend_from_slice(b"+QUEUED\r\n");
+        }
+        Flow::Next
+    }
+
+    #[cold]
+    fn unknown(&mut self, connection: &mut Connection, args: &Args) -> Flow {
+        let error = match command::resolve(args) {
+            Err(error) => error,
+            Ok(_) => unreachable!("it was not found a moment ago"),
+        };
+        if !connection.session.authenticated {
+            return self.answer_error(connection, Error::NO_AUTH);
+        }
+        connection.session.fail_transaction();
+        if let Some(spec) = command::lookup::find(args) {
+            self.command_stats.rejected(spec);
+        }
+        self.answer_error(connection, error)
+    }
+
+    /// Answers with an error in place of running the command.
+    #[cold]
+    pub fn reject(&mut self, connection: &mut Connection, spec: &'static Spec, error: Error) -> Flow {
+        connection.session.fail_transaction();
+        self.command_stats.rejected(spec);
+        self.answer_error(connection, error)
+    }
+
+    fn answer_error(&mut self, connection: &mut Connection, error: Error) -> Flow {
+        self.command_stats.error(error.0.as_bytes());
+        if connection.session.reply_mode == ReplyMode::On {
+            let protocol = connection.session.protocol;
+            Reply::new(connection.reply_buffer(), protocol).error(&error);
+        }
+        Flow::Next
+    }
+
+    /// DEBUG and the like run only where `enable-debug-command` lets them.
+    fn check_protected(&self, connection: &Connection, spec: &Spec) -> Result<(), Error> {
+        if self.config.allows_protected(spec.name, connection.is_local()) {
+            return Ok(());
+        }
+        let option = format!("enable-{}-command", spec.name);
+        Err(Error::text(format!(
+            "ERR {} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
+             connection, otherwise you need to set this option in the configuration file, and then restart the \
+             server.",
+            spec.name.to_uppercase()
+        )))
+    }
+
+    /// Whether the node has memory for a command that may need some.
+    #[inline]
+    pub fn check_memory(&mut self, spec: &Spec) -> Result<(), Error> {
+        if self.settings.maxmemory == 0 || !spec.flags.has(Flags::DENYOOM) {
+            return Ok(());
+        }
+        self.make_room()
+    }
+
+    /// Tells MONITOR clients of a command that is about to run.
+    #[inline]
+    pub fn feed_monitors(&mut self, connection: &Connection, args: &Args, spec: &Spec) {
+        if self.shared.monitors.load(Relaxed) > 0 {
+            self.monitor_command(connection, args, spec);
+        }
+    }
+}

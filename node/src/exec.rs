@@ -1,0 +1,226 @@
+//! EXEC: runs a transaction on the one shard that its keys live on, or stops all that it needs.
+
+use std::collections::BTreeMap;
+
+use ringfort_core::args::OwnedArgs;
+use ringfort_core::command::{Handler, SessionCommand, Spec};
+use ringfort_core::error::Error;
+use ringfort_core::resp::Reply;
+use ringfort_core::sequencer::ShardSet;
+use ringfort_core::session::Transaction;
+use ringfort_core::slot::slot_of;
+use ringfort_core::watch::Watcher;
+
+use crate::client::Client;
+use crate::connection::{Connection, Wait};
+use crate::core::Core;
+use crate::dispatch::Flow;
+use crate::tasks::{on_core, on_cores};
+use crate::transaction::stop;
+use crate::{multi_shard, node_commands};
+
+type Queue = Vec<(&'static Spec, OwnedArgs)>;
+
+/// Runs the transaction of a connection.
+pub fn exec(core: &mut Core, index: u32, connection: &mut Connection, spec: &'static Spec) -> Flow {
+    if connection.session.transaction.is_none() {
+        return core.reject(connection, spec, Error::EXEC_WITHOUT_MULTI);
+    }
+    if connection.remote > 0 {
+        return Flow::Wait(Wait::Remote);
+    }
+    let transaction = connection.session.transaction.take().expect("checked above");
+    if transaction.failed {
+        core.unwatch(connection);
+        return core.reject(connection, spec, Error::EXEC_ABORT);
+    }
+    let shards = shards_of(core, connection, &transaction);
+    let is_local = shards.single() == Some(core.id)
+        && transaction.queued.iter().all(|(spec, _)| !matches!(spec.handler, Handler::Node(_)));
+    if is_local && core.gate.is_stopped() {
+        connection.session.transaction = Some(transaction);
+        core.gate_waiters.push(index);
+        return Flow::Wait(Wait::Gate);
+    }
+    if is_local {
+        run_here(core, index, connection, transaction.queued);
+        return Flow::Next;
+    }
+    let watched_shards = watched_shards(core, connection);
+    connection.session.watched.clear();
+    core.start_task(index, connection, move |client| {
+        run(client, transaction.queued, shards, watched_shards)
+    })
+}
+
+/// All shards that take part: those of keys, those of watched keys; all of them for a command of the node.
+fn shards_of(core: &Core, connection: &Connection, transaction: &Transaction) -> ShardSet {
+    let mut shards = watched_shards(core, connection);
+    for (spec, args) in &transaction.queued {
+        shards = shards.union(match spec.handler {
+            Handler::Keys(_) => core.shards_of(spec, &args.args()),
+            Handler::Node(_) => ShardSet::all(core.cores),
+            _ => ShardSet::default(),
+        });
+    }
+    if shards.is_empty() {
+        shards.insert(core.id);
+    }
+    shards
+}
+
+fn watched_shards(core: &Core, connection: &Connection) -> ShardSet {
+    connection.session.watched.iter().map(|(_, key)| core.shard_of(slot_of(key))).collect()
+}
+
+/// Everything is on this core's shard: runs at once.
+fn run_here(core: &mut Core, index: u32, connection: &mut Connection, queue: Queue) {
+    let watching = !connection.session.watched.is_empty();
+    connection.session.watched.clear();
+    let protocol = connection.session.protocol;
+    if watching && !core.end_watch(Watcher(connection.id), core.now.wall_ms) {
+        Reply::new(connection.reply_buffer(), protocol).null_array();
+        return;
+    }
+    Reply::new(connection.reply_buffer(), protocol).array(queue.len());
+    for (spec, args) in &queue {
+        let args = args.args();
+        match spec.handler {
+            Handler::Keys(handler) => {
+                let context = core.context_of(connection);
+                core.execute(spec, handler, &args, context, None, connection.reply_buffer());
+            }
+            Handler::Session(command) => {
+                core.session_command_timed(index, connection, command, spec, &args);
+            }
+            Handler::Node(_) | Handler::Container => unreachable!("checked by the caller"),
+        }
+    }
+}
+
+/// Commands for one shard, by their place in the queue.
+type Phase = BTreeMap<usize, Vec<(usize, &'static Spec, OwnedArgs, usize)>>;
+
+async fn run(
+    mut client: Client,
+    queue: Queue,
+    shards: ShardSet,
+    watched_shards: ShardSet,
+) -> Vec<u8> {
+    let core = client.core.clone();
+    let stopped = stop(&core, shards).await;
+    client.inside = true;
+    let (watcher, now) = (Watcher(client.id), client.now);
+    let clean =
+        on_cores(&core, watched_shards.iter(), move |core| core.end_watch(watcher, now)).await;
+    if !clean.iter().all(|clean| *clean) {
+        stopped.release(&core);
+        return client.reply(|reply| reply.null_array());
+    }
+    let mut replies = vec![Vec::new(); queue.len()];
+    let mut phase = Phase::new();
+    for (at, (spec, args)) in queue.into_iter().enumerate() {
+        match spec.handler {
+            Handler::Keys(_) => {
+                let on = core.borrow().shards_of(spec, &args.args());
+                let home = core.borrow().id;
+                match (on.len(), on.single()) {
+                    (0, _) => phase.entry(home).or_default().push((at, spec, args, client.database)),
+                    (_, Some(shard)) => {
+                        phase.entry(shard).or_default().push((at, spec, args, client.database));
+                    }
+                    _ => {
+                        run_phase(&client, &mut phase, &mut replies).await;
+                        replies[at] = multi_shard::run_stopped(&client, spec, &args, on).await;
+                    }
+                }
+            }
+            Handler::Session(command) => {
+                replies[at] = run_session_command(&client, command, spec, &args);
+                if let Some(database) =
+                    client.with_connection(|_, connection| connection.session.database)
+                {
+                    client.database = database;
+                }
+            }
+            Handler::Node(command) => {
+                run_phase(&client, &mut phase, &mut replies).await;
+                replies[at] = node_commands::run(client.clone(), command, spec, args).await;
+            }
+            Handler::Container => unreachable!("a container is never queued"),
+        }
+    }
+    run_phase(&client, &mut phase, &mut replies).await;
+    stopped.release(&core);
+    let mut all = client.reply(|reply| reply.array(replies.len()));
+    replies.iter().for_each(|reply| all.extend_from_slice(reply));
+    all
+}
+
+/// Runs the commands collected so far, on all their shards at the same time.
+async fn run_phase(client: &Client, phase: &mut Phase, replies: &mut [Vec<u8>]) {
+    let context = client.context();
+    let parts = std::mem::take(phase).into_iter().map(|(shard, commands)| {
+        on_core(&client.core, shard, move |core| {
+            core.start_timing();
+            let mut results = Vec::with_capacity(commands.len());
+            for (at, spec, args, database) in commands {
+                let Handler::Keys(handler) = spec.handler else {
+                    unreachable!("only commands on keys are collected");
+                };
+                let mut reply = Vec::new();
+                let context = crate::execute::Context { database, ..context };
+                core.execute(spec, handler, &args.args(), context, None, &mut reply);
+                results.push((at, reply));
+            }
+            results
+        })
+    });
+    for results in futures_util::future::join_all(parts).await {
+        for (at, reply) in results {
+            replies[at] = reply;
+        }
+    }
+}
+
+/// A command of the session, its reply cut out of the connection's output.
+fn run_session_command(
+    client: &Client,
+    command: SessionCommand,
+    spec: &'static Spec,
+    args: &OwnedArgs,
+) -> Vec<u8> {
+    client
+        .with_connection(|core, connection| {
+            let output = std::mem::take(&mut connection.output);
+            core.start_timing();
+            core.session_command_timed(client.index, connection, command, spec, &args.args());
+            std::mem::replace(&mut connection.output, output)
+        })
+        .unwrap_or_default()
+}
+
+impl Core {
+    /// Ends the watch of `watcher` on this shard; whether nothing it watched had changed.
+    pub fn end_watch(&mut self, watcher: Watcher, now: i64) -> bool {
+        let (databases, hasher) = (&self.shard.databases, self.shard.hasher);
+        let clean = self.shard.watches.is_clean(watcher, |database, key| {
+            databases[database]
+                .get(&hasher.key(key))
+                .and_then(|entry| entry.expire_at())
+                .is_some_and(|at| now > at)
+        });
+        self.shard.watches.unwatch(watcher);
+        clean
+    }
+
+    /// Forgets all that the connection watches, on whatever shard.
+    pub fn unwatch(&mut self, connection: &mut Connection) {
+        let shards = watched_shards(self, connection);
+        connection.session.watched.clear();
+        let watcher = Watcher(connection.id);
+        for shard in shards.iter() {
+            self.post(shard, move |core| core.shard.watches.unwatch(watcher));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Running commands on this core's shard, for its own connections and for other cores.
+
+use ringfort_core::args::Args;
+use ringfort_core::command::spec::KeysHandler;
+use ringfort_core::command::{Handler, Spec};
+use ringfort_core::cx::Cx;
+use ringfort_core::keys::{Caller, Keys};
+use ringfort_core::resp::{Protocol, Reply};
+use ringfort_core::store::Key;
+use ringfort_net::Ticks;
+
+use crate::core::{Core, Deferred};
+use crate::message::{CommandBatch, Message};
+
+/// Whose command it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    pub database: usize,
+    pub protocol: Protocol,
+    pub caller: Caller,
+    /// CLIENT ID, for the slow log.
+    pub client: u64,
+}
+
+impl Core {
+    /// Commands are timed back to back: the end of one is the beginning of the next, one reading each.
+    #[inline]
+    pub fn start_timing(&mut self) {
+        self.timed_until = Ticks::now();
+    }
+
+    /// Counts a command that has just run; `error` is the text of its error reply.
+    #[inline]
+    pub fn count_command(
+        &mut self,
+        spec: &'static Spec,
+        args: &Args,
+        client: u64,
+        failed: bool,
+    ) {
+        let now = Ticks::now();
+        let ns = now.since_ns(self.timed_until);
+        self.timed_until = now;
+        self.stats.commands += 1;
+        self.command_stats.ran(spec, ns, failed);
+        if ns >= self.settings.slow_ns {
+            self.note_slow(spec, args, client, ns);
+        }
+    }
+
+    /// Runs a command on the shard of this core and appends its reply to `out`.
+    #[inline]
+    pub fn execute(
+        &mut self,
+        spec: &'static Spec,
+        handler: KeysHandler,
+        args: &Args,
+        context: Context,
+        first: Option<Key>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut reply = Reply::new(out, context.protocol);
+        if self.settings.maxmemory > 0
+            && let Err(error) = self.check_memory(spec)
+        {
+            self.command_stats.rejected(spec);
+            self.command_stats.error(error.0.as_bytes());
+            reply.error(&error);
+            return;
+        }
+        let keys = Keys {
+            shard: &mut self.shard,
+            database: context.database,
+            now: self.now.wall_ms,
+            caller: context.caller,
+            first,
+        };
+        let mut cx = Cx { keys, reply };
+        if let Err(error) = handler(&mut cx, args) {
+            cx.reply.error(&error);
+        }
+        let failed = match cx.reply.last_error() {
+            None => false,
+            Some(text) => {
+                self.command_stats.error(text);
+                true
+            }
+        };
+        self.count_command(spec, args, context.client, failed);
+        if !self.shard.events.list.is_empty() {
+            self.publish_key_events();
+        }
+    }
+
+    /// A batch of commands from core `from`: runs it and sends it back with the replies.
+    pub fn run_batch(&mut self, from: usize, mut batch: Box<CommandBatch>) {
+        if self.gate.is_stopped() {
+            self.deferred.push_back(Deferred::Batch { from, batch });
+            return;
+        }
+        let mut replies = std::mem::take(&mut batch.replies);
+        self.prefetch_batch(&batch);
+        self.start_timing();
+        let mut ends = std::mem::take(&mut self.reply_ends);
+        ends.clear();
+        for command in &batch.commands {
+            let args = batch.args(command);
+            let context = Context {
+                database: command.database.into(),
+                protocol: command.protocol,
+                caller: command.caller,
+                client: command.client,
+            };
+            let Handler::Keys(handler) = command.spec.handler else {
+                unreachable!("only commands on keys travel");
+            };
+            let first = (command.first_key > 0).then(|| Key {
+                bytes: args.at(command.first_key.into()),
+                slot: command.slot,
+                hash: command.hash,
+            });
+            self.execute(command.spec, handler, &args, context, first, &mut replies);
+            ends.push(replies.len() as u32);
+        }
+        for (command, end) in batch.commands.iter_mut().zip(&ends) {
+            command.reply_end = *end;
+        }
+        self.reply_ends = ends;
+        batch.replies = replies;
+        self.mailbox.send(from, Message::Replies(batch));
+    }
+
+    fn prefetch_batch(&self, batch: &CommandBatch) {
+        const TOGETHER: usize = 64;
+        // Of a long batch only the front: lines fetched too early are gone again.
+        let keys = || {
+            batch.commands.iter().take(TOGETHER).filter(|command| command.first_key > 0).map(
+                |command| {
+                    let bytes = batch.args(command).at(command.first_key.into());
+                    let key = Key { bytes, slot: command.slot, hash: command.hash };
+                    (&self.shard.databases[usize::from(command.database)], key)
+                },
+            )
+        };
+        keys().for_each(|(database, key)| database.prefetch_table(&key));
+        keys().for_each(|(database, key)| database.prefetch_bucket(&key));
+        keys().for_each(|(database, key)| database.prefetch_entry(&key));
+    }
+
+    /// Sends this round's batch for core `to`.
+    pub fn send_batch(&mut self, to: usize) {
+        if let Some(batch) = self.outgoing[to].take() {
+            self.stats.batches += 1;
+            self.batches_away[to] += 1;
+            self.mailbox.send(to, Message::Commands(batch));
+        }
+    }
+
+    /// A batch is back from core `from`: hands the replies to their connections.
+    pub fn take_replies(&mut self, from: usize, batch: Box<CommandBatch>) {
+        self.batches_away[from] -= 1;
+        let mut start = 0;
+        for command in &batch.commands {
+            let end = command.reply_end as usize;
+            let reply = &batch.replies[start..end];
+            start = end;
+            let Some(connection) = self.connection_of(command.connection, command.generation)
+            else {
+                continue;
+            };
+            connection.settle(command.sequence, reply);
+            connection.remote -= 1;
+            if command.spec.is_write() {
+                connection.remote_writes -= 1;
+            }
+            let index = command.connection;
+            let goes_on = connection.may_resume();
+            let newly_dirty = !std::mem::replace(&mut connection.is_dirty, true);
+            if newly_dirty {
+                self.dirty.push(index);
+            }
+            if goes_on {
+                self.resume.push(index);
+            }
+        }
+        self.reuse_batch(batch);
+    }
+}

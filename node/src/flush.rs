@@ -1,0 +1,119 @@
+//! The end of a round: what is owed is sent, limits on it are kept, good-byes are said.
+
+use ringfort_net::Token;
+
+use crate::connection::Wait;
+use crate::core::Core;
+use crate::input::OUTPUT_PAUSE_BYTES;
+
+impl Core {
+    /// Sends the output of every connection that has some and no send under way, and the batches of commands.
+    pub fn flush(&mut self) {
+        for to in 0..self.cores {
+            self.send_batch(to);
+        }
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for index in dirty.drain(..) {
+            self.flush_connection(index);
+        }
+        // Closing a connection may list others; they come in the next round.
+        std::mem::swap(&mut self.dirty, &mut dirty);
+        self.dirty.append(&mut dirty);
+        self.mailbox.flush();
+        if !self.backlogged.is_empty() {
+            let waiting = std::mem::take(&mut self.backlogged);
+            for index in waiting {
+                if let Some(connection) = self.connection(index)
+                    && connection.wait == Wait::Backlog
+                {
+                    connection.wait = Wait::None;
+                    self.resume.push(index);
+                }
+            }
+        }
+    }
+
+    fn flush_connection(&mut self, index: u32) {
+        let Some(mut connection) = self.take_connection(index) else {
+            return;
+        };
+        connection.is_dirty = false;
+        if !connection.is_sending && !connection.output.is_empty() {
+            let spare = self.spare_buffer();
+            let output = std::mem::replace(&mut connection.output, spare);
+            connection.is_sending = true;
+            connection.sending_bytes = output.len();
+            connection.output_bytes += output.len() as u64;
+            self.stats.output_bytes += output.len() as u64;
+            self.ring.send(connection.slot, output);
+        }
+        let done = connection.close_after_reply
+            && !connection.is_sending
+            && connection.owed.is_empty()
+            && connection.wait != Wait::Task;
+        let over = self.is_over_output_limit(&mut connection);
+        self.put_connection(index, connection);
+        if over {
+            self.stats.output_limit_disconnections += 1;
+            self.note_output_limit(index);
+        }
+        if done || over {
+            self.close_connection(index);
+        }
+    }
+
+    /// A send is over.
+    pub fn sent(&mut self, token: Token, buffer: Vec<u8>, result: std::io::Result<()>) {
+        self.reuse_buffer(buffer);
+        let Some(index) = self.index_of(token) else {
+            return;
+        };
+        let Some(connection) = self.connection(index) else {
+            return;
+        };
+        if result.is_err() {
+            self.close_connection(index);
+            return;
+        }
+        connection.is_sending = false;
+        connection.sending_bytes = 0;
+        if connection.wait == Wait::Output && connection.output.len() <= OUTPUT_PAUSE_BYTES {
+            connection.wait = Wait::None;
+            self.resume.push(index);
+        }
+        let connection = self.connection(index).expect("it was there above");
+        let has_more = !connection.output.is_empty() || connection.close_after_reply;
+        if !has_more {
+            // An idle connection holds no output buffer.
+            let idle = std::mem::take(&mut connection.output);
+            self.reuse_buffer(idle);
+        } else if !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    /// `client-output-buffer-limit`: over the hard limit, or over the soft one for too long.
+    fn is_over_output_limit(&self, connection: &mut crate::connection::Connection) -> bool {
+        let session = &connection.session;
+        let limit = if session.subscriptions + session.shard_subscriptions > 0 {
+            self.settings.output_pubsub
+        } else {
+            self.settings.output_normal
+        };
+        if limit.hard_bytes == 0 && limit.soft_bytes == 0 {
+            return false;
+        }
+        let bytes = connection.output_memory_bytes();
+        if limit.hard_bytes > 0 && bytes > limit.hard_bytes {
+            return true;
+        }
+        if limit.soft_bytes == 0 || bytes <= limit.soft_bytes {
+            connection.over_soft_limit_since_ms = None;
+            return false;
+        }
+        let now = self.now.mono_ms();
+        let since = *connection.over_soft_limit_since_ms.get_or_insert(now);
+        now - since > limit.soft_ms
+    }
+}

@@ -1,0 +1,198 @@
+//! From received bytes to commands: parses what a connection sent as a batch, prefetches, dispatches.
+
+use ringfort_core::args::Args;
+use ringfort_core::command::{self, Handler};
+use ringfort_core::error::Error;
+use ringfort_core::resp::{Limits, Reply};
+
+use crate::connection::{Connection, Wait};
+use crate::core::Core;
+use crate::dispatch::{Flow, Prepared};
+
+/// Commands parsed and prefetched together: as many cache misses as a core can well have under way.
+const BATCH_COMMANDS: usize = 64;
+
+/// A connection that is owed more than this many bytes runs nothing until some were sent.
+pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
+
+/// A connection that waits with more than this many bytes of input is not received from.
+const INPUT_PAUSE_BYTES: usize = 1 << 16;
+
+impl Core {
+    /// Bytes arrived for connection `index`.
+    pub fn received(&mut self, index: u32, data: &[u8]) {
+        let Some(mut connection) = self.take_connection(index) else {
+            return;
+        };
+        connection.input_bytes += data.len() as u64;
+        connection.active_ms = self.now.mono_ms();
+        self.stats.input_bytes += data.len() as u64;
+        if connection.close_after_reply {
+            // It said good-bye, or nonsense; what follows is not read.
+        } else if connection.wait == Wait::None && connection.input.is_empty() {
+            let used = self.run_input(index, &mut connection, data);
+            if used < data.len() {
+                let wanted = connection.parser.wanted();
+                connection.input.reserve_exact(wanted.max(data.len() - used));
+                connection.input.extend_from_slice(&data[used..]);
+            }
+        } else {
+            connection.input.extend_from_slice(data);
+            self.run_kept_input(index, &mut connection);
+        }
+        self.settle_input(index, connection);
+    }
+
+    /// Runs the connection's commands again after a wait.
+    pub fn resumed(&mut self, index: u32) {
+        let Some(mut connection) = self.take_connection(index) else {
+            return;
+        };
+        if connection.close_after_reply {
+            connection.input.clear();
+        }
+        self.run_kept_input(index, &mut connection);
+        self.settle_input(index, connection);
+    }
+
+    fn run_kept_input(&mut self, index: u32, connection: &mut Connection) {
+        if connection.wait != Wait::None || connection.input.is_empty() {
+            return;
+        }
+        let mut input = std::mem::take(&mut connection.input);
+        let used = self.run_input(index, connection, &input);
+        if used == input.len() {
+            self.reuse_buffer(input);
+        } else {
+            input.drain(..used);
+            connection.input = input;
+        }
+    }
+
+    /// After a run: limits, pausing, and back into its place.
+    fn settle_input(&mut self, index: u32, mut connection: Box<Connection>) {
+        let waiting_bytes = connection.input.len();
+        if waiting_bytes > self.settings.query_buffer_bytes_max {
+            self.stats.query_limit_disconnections += 1;
+            self.put_connection(index, connection);
+            self.close_connection(index);
+            return;
+        }
+        let pause = connection.wait != Wait::None && waiting_bytes > INPUT_PAUSE_BYTES;
+        if pause != connection.receiving_paused {
+            connection.receiving_paused = pause;
+            if pause {
+                self.ring.pause(connection.slot);
+            } else {
+                self.ring.resume(connection.slot);
+            }
+        }
+        let has_output = !connection.output.is_empty() || connection.close_after_reply;
+        if has_output {
+            self.mark_dirty(index, &mut connection);
+        }
+        self.put_connection(index, connection);
+    }
+
+    /// Runs the commands at the front of `buffer`; returns how many bytes are done with.
+    fn run_input(&mut self, index: u32, connection: &mut Connection, buffer: &[u8]) -> usize {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut prepared = std::mem::take(&mut self.prepared);
+        let mut used = 0;
+        'batches: loop {
+            let authenticated = connection.session.authenticated;
+            let limits = Limits { authenticated, ..self.settings.limits };
+            batch.clear();
+            let rest = &buffer[used..];
+            // A stranger's AUTH changes what the next command may be.
+            let max = if authenticated { BATCH_COMMANDS } else { 1 };
+            let (span, parsed) = connection.parser.parse(rest, &limits, max, &mut batch);
+            prepared.clear();
+            for at in 0..batch.len() {
+                prepared.push(self.prepare(&batch.args(at, rest)));
+            }
+            if batch.len() > 1 {
+                self.prefetch(connection.session.database, &prepared, |at| batch.args(at, rest));
+            }
+            self.start_timing();
+            for at in 0..batch.len() {
+                let args = batch.args(at, rest);
+                let flow = if connection.output.len() > OUTPUT_PAUSE_BYTES {
+                    Flow::Wait(Wait::Output)
+                } else {
+                    self.dispatch(index, connection, &args, &prepared[at])
+                };
+                let (wait, done) = match flow {
+                    Flow::Next => continue,
+                    Flow::Wait(wait) => (wait, if at == 0 { 0 } else { batch.end(at - 1) }),
+                    Flow::Taken(wait) => (wait, batch.end(at)),
+                    Flow::Close => {
+                        connection.close_after_reply = true;
+                        (Wait::None, rest.len())
+                    }
+                };
+                connection.wait = wait;
+                connection.parser.restart();
+                used += done;
+                break 'batches;
+            }
+            used += span;
+            if let Err(error) = parsed {
+                self.stats.protocol_errors += 1;
+                let protocol = connection.session.protocol;
+                Reply::new(connection.reply_buffer(), protocol).error(&Error::text(error.text()));
+                connection.close_after_reply = true;
+                used = buffer.len();
+                break;
+            }
+            if batch.is_empty() {
+                break;
+            }
+        }
+        self.batch = batch;
+        self.prepared = prepared;
+        used
+    }
+
+    /// Looks a command up and finds the shard of its first key.
+    #[inline]
+    pub fn prepare(&self, args: &Args) -> Prepared {
+        let Ok(spec) = command::resolve(args) else {
+            return Prepared::default();
+        };
+        let mut prepared = Prepared { spec: Some(spec), ..Prepared::default() };
+        if let Handler::Keys(_) = spec.handler
+            && let Some(at) = command::keys::first_key(spec)
+            && at < args.len()
+        {
+            let key = self.shard.hasher.key(args.at(at));
+            prepared.first_key = at as u8;
+            prepared.slot = key.slot;
+            prepared.hash = key.hash;
+            prepared.shard = self.shard_of(key.slot) as u16;
+        }
+        prepared
+    }
+
+    /// Brings the table lines and entries of a batch into the cache, one level of pointers at a time, so that
+    /// the misses of all its commands overlap.
+    fn prefetch<'a>(
+        &self,
+        database: usize,
+        prepared: &[Prepared],
+        args: impl Fn(usize) -> Args<'a>,
+    ) {
+        let database = &self.shard.databases[database];
+        let own = |one: &&(usize, &Prepared)| one.1.first_key > 0 && one.1.shard as usize == self.id;
+        let keys = || {
+            prepared
+                .iter()
+                .enumerate()
+                .filter(|one| own(&one))
+                .map(|(at, one)| one.key(args(at).at(one.first_key.into())))
+        };
+        keys().for_each(|key| database.prefetch_table(&key));
+        keys().for_each(|key| database.prefetch_bucket(&key));
+        keys().for_each(|key| database.prefetch_entry(&key));
+    }
+}

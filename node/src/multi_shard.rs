@@ -1,0 +1,284 @@
+//! Commands whose keys lie on several shards: atomic, with all of those stopped.
+//!
+//! Where a command is the sum of its parts (MSET, MGET, DEL) each shard runs its own. Any other runs on a scratch
+//! shard, to which the entries of its keys are moved by message and from which they go back: no core touches
+//! another's memory.
+
+use std::collections::BTreeMap;
+
+use ringfort_core::args::{Args, OwnedArgs};
+use ringfort_core::command::{self, Handler, Spec, Split};
+use ringfort_core::cx::Cx;
+use ringfort_core::keys::Keys;
+use ringfort_core::resp::Reply;
+use ringfort_core::sequencer::ShardSet;
+use ringfort_core::shard::Shard;
+use ringfort_core::slot::slot_of;
+use ringfort_core::transfer::{self, Carried};
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::dispatch::Flow;
+use crate::execute::Context;
+use crate::tasks::{CoreHandle, on_core};
+
+/// Runs a command of a connection whose keys are on `shards`, two or more.
+pub fn start(
+    core: &mut Core,
+    index: u32,
+    connection: &mut Connection,
+    spec: &'static Spec,
+    args: &Args,
+    shards: ShardSet,
+) -> Flow {
+    let args = OwnedArgs::from(*args);
+    core.stats.transactions += 1;
+    core.start_task(index, connection, move |client| async move {
+        let stopped = client.enter(shards).await;
+        let started = ringfort_net::Ticks::now();
+        let reply = run_stopped(&client, spec, &args, shards).await;
+        let mut core = client.core.borrow_mut();
+        core.timed_until = started;
+        let failed = reply.first() == Some(&b'-');
+        core.count_command(spec, &args.args(), client.id, failed);
+        drop(core);
+        client.leave(stopped);
+        reply
+    })
+}
+
+/// Runs the command with all its shards stopped.
+pub async fn run_stopped(
+    client: &Client,
+    spec: &'static Spec,
+    args: &OwnedArgs,
+    shards: ShardSet,
+) -> Vec<u8> {
+    match spec.split {
+        Split::Sum => run_sum(client, spec, args).await,
+        Split::Elements => run_elements(client, spec, args).await,
+        Split::Ok => run_pairs(client, spec, args).await,
+        Split::Gather => run_gathered(client, spec, args, shards).await,
+    }
+}
+
+/// The positions of a command's keys, by the shard that owns them.
+fn keys_by_shard(core: &CoreHandle, spec: &Spec, args: &OwnedArgs) -> BTreeMap<usize, Vec<usize>> {
+    let core = core.borrow();
+    let mut by_shard: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for position in command::keys::keys_of(spec, &args.args()) {
+        let shard = core.shard_of(slot_of(args.args().at(position)));
+        by_shard.entry(shard).or_default().push(position);
+    }
+    by_shard
+}
+
+/// Each shard counts its own keys.
+async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<u8> {
+    let context = client.context();
+    let parts = keys_by_shard(&client.core, spec, args).into_iter().map(|(shard, positions)| {
+        let mut own = OwnedArgs::new([args.args().at(0)]);
+        positions.iter().for_each(|at| own.push(args.args().at(*at)));
+        on_core(&client.core, shard, move |core| {
+            let mut reply = Vec::new();
+            core.execute_part(spec, &own.args(), context, &mut reply);
+            reply
+        })
+    });
+    let mut sum = 0;
+    for reply in futures_util::future::join_all(parts).await {
+        match integer_reply(&reply) {
+            Some(count) => sum += count,
+            None => return reply,
+        }
+    }
+    client.reply(|reply| reply.int(sum))
+}
+
+fn integer_reply(reply: &[u8]) -> Option<i64> {
+    ringfort_core::number::parse_integer(reply.strip_prefix(b":")?.strip_suffix(b"\r\n")?)
+}
+
+/// Each shard gives the elements of its own keys.
+async fn run_elements(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<u8> {
+    let context = client.context();
+    let keys = args.args().len() - 1;
+    let parts = keys_by_shard(&client.core, spec, args).into_iter().map(|(shard, positions)| {
+        let keys: Vec<_> = positions
+            .into_iter()
+            .map(|at| (at, OwnedArgs::new([args.args().at(0), args.args().at(at)])))
+            .collect();
+        on_core(&client.core, shard, move |core| {
+            let mut elements = Vec::with_capacity(keys.len());
+            for (at, own) in keys {
+                let mut reply = Vec::new();
+                core.execute_part(spec, &own.args(), context, &mut reply);
+                // The reply is an array of one: its head goes.
+                elements.push((at, reply.split_off(b"*1\r\n".len())));
+            }
+            elements
+        })
+    });
+    let mut elements = vec![Vec::new(); keys];
+    for part in futures_util::future::join_all(parts).await {
+        for (at, element) in part {
+            elements[at - 1] = element;
+        }
+    }
+    let mut reply = client.reply(|reply| reply.array(keys));
+    elements.iter().for_each(|element| reply.extend_from_slice(element));
+    reply
+}
+
+/// Each shard sets its own pairs of key and value.
+async fn run_pairs(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<u8> {
+    let context = client.context();
+    if args.args().len() % 2 == 0 {
+        return client.error(ringfort_core::error::Error::arity(spec.name));
+    }
+    let parts = keys_by_shard(&client.core, spec, args).into_iter().map(|(shard, positions)| {
+        let mut own = OwnedArgs::new([args.args().at(0)]);
+        for at in positions {
+            own.push(args.args().at(at));
+            own.push(args.args().at(at + 1));
+        }
+        on_core(&client.core, shard, move |core| {
+            core.execute_part(spec, &own.args(), context, &mut Vec::new());
+        })
+    });
+    futures_util::future::join_all(parts).await;
+    client.reply(|reply| reply.ok())
+}
+
+/// The entries of all keys come here, the command runs, they go back.
+async fn run_gathered(
+    client: &Client,
+    spec: &'static Spec,
+    args: &OwnedArgs,
+    shards: ShardSet,
+) -> Vec<u8> {
+    let core = &client.core;
+    let by_shard = keys_by_shard(core, spec, args);
+    let databases = databases_of(client, spec, args);
+    let parts = by_shard.into_iter().map(|(shard, positions)| {
+        let databases = databases.clone();
+        let mut keys: Vec<Box<[u8]>> =
+            positions.into_iter().map(|at| args.args().at(at).into()).collect();
+        keys.sort();
+        keys.dedup();
+        on_core(core, shard, move |core| {
+            let mut carried: Vec<Carried> = Vec::new();
+            for &database in &databases {
+                for key in &keys {
+                    carried.push(transfer::extract(&mut core.shard, database, key));
+                }
+            }
+            (shard, carried)
+        })
+    });
+    let parts: Vec<(usize, Vec<Carried>)> = futures_util::future::join_all(parts).await;
+
+    let (reply, parts, outcome) = {
+        let mut core = core.borrow_mut();
+        let seed = core.shard.next_random() | 1;
+        let mut scratch = Shard::new(core.shard.hasher, core.settings.databases, seed);
+        scratch.settings = core.shard.settings.clone();
+        scratch.effects.enabled = core.shard.effects.enabled;
+        let places: Vec<(usize, Vec<(usize, Box<[u8]>)>)> = parts
+            .into_iter()
+            .map(|(shard, carried)| {
+                let places = carried.iter().map(|one| (one.database, one.key.clone())).collect();
+                carried.into_iter().for_each(|one| transfer::install(&mut scratch, one));
+                (shard, places)
+            })
+            .collect();
+        let mut reply = Vec::new();
+        let Handler::Keys(handler) = spec.handler else {
+            unreachable!("only commands on keys have shards");
+        };
+        run_on(&mut scratch, handler, &args.args(), client.context(), &mut reply);
+        let parts: Vec<(usize, Vec<Carried>)> = places
+            .into_iter()
+            .map(|(shard, places)| {
+                let carried = places
+                    .into_iter()
+                    .map(|(database, key)| transfer::extract(&mut scratch, database, &key))
+                    .collect();
+                (shard, carried)
+            })
+            .collect();
+        (reply, parts, transfer::take_outcome(&mut scratch))
+    };
+    let touched = outcome.touched.clone();
+    let back = parts.into_iter().map(|(shard, carried)| {
+        let touched = touched.clone();
+        on_core(core, shard, move |core| {
+            carried.into_iter().for_each(|one| transfer::install(&mut core.shard, one));
+            for (database, key) in &touched {
+                core.shard.watches.touch(*database, key);
+            }
+        })
+    });
+    futures_util::future::join_all(back).await;
+    debug_assert!(!shards.is_empty());
+    let mut core = core.borrow_mut();
+    transfer::absorb(&mut core.shard, outcome);
+    core.publish_key_events();
+    reply
+}
+
+/// The databases in which a command's keys may change: COPY … DB names a second one.
+fn databases_of(client: &Client, spec: &Spec, args: &OwnedArgs) -> Vec<usize> {
+    let mut databases = vec![client.database];
+    let args = args.args();
+    if spec.name == "copy"
+        && let Some(at) = (3..args.len()).find(|at| args.is(*at, "db"))
+        && let Some(database) = args.get(at + 1).and_then(ringfort_core::number::parse_integer)
+        && let Ok(database) = usize::try_from(database)
+        && database < client.core.borrow().settings.databases
+        && database != client.database
+    {
+        databases.push(database);
+    }
+    databases
+}
+
+fn run_on(
+    shard: &mut Shard,
+    handler: ringfort_core::command::spec::KeysHandler,
+    args: &Args,
+    context: Context,
+    out: &mut Vec<u8>,
+) {
+    let keys = Keys {
+        shard,
+        database: context.database,
+        now: context.now,
+        caller: context.caller,
+        first: None,
+    };
+    let mut cx = Cx { keys, reply: Reply::new(out, context.protocol) };
+    if let Err(error) = handler(&mut cx, args) {
+        cx.reply.error(&error);
+    }
+}
+
+impl Core {
+    /// One shard's part of a command: runs uncounted, the whole is counted once.
+    fn execute_part(
+        &mut self,
+        spec: &'static Spec,
+        args: &Args,
+        context: Context,
+        out: &mut Vec<u8>,
+    ) {
+        let Handler::Keys(handler) = spec.handler else {
+            unreachable!("only commands on keys have parts");
+        };
+        run_on(&mut self.shard, handler, args, context, out);
+        if !self.shard.events.list.is_empty() {
+            self.publish_key_events();
+        }
+    }
+}

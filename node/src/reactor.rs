@@ -1,0 +1,201 @@
+//! The loop of one core.
+//!
+//! A round: one enter submits what the last round queued and reaps what completed; bytes become commands,
+//! messages of other cores are served, tasks go on; then everything to say leaves at once. With nothing to do
+//! the core spins for a bounded time, then parks in glommio until its eventfd is written.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ringfort_net::{Event, Parker, Spin};
+
+use crate::core::{Core, Deferred};
+use crate::message::Message;
+use crate::tasks::{CoreHandle, Tasks};
+
+/// Rounds between turns of glommio's other task queues on a busy core.
+const ROUNDS_PER_YIELD: u64 = 64;
+
+/// Messages served in one round before the sockets have their turn again.
+const MESSAGES_PER_ROUND: usize = 256;
+
+/// Runs the core until the node shuts down.
+pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
+    let (waker, spin_us) = {
+        let mut core = handle.borrow_mut();
+        core.handle = Rc::downgrade(&handle);
+        let waker = core.mailbox.waker().clone();
+        core.ring.set_waker(&waker)?;
+        (waker, core.settings.spin_us)
+    };
+    let parker = Parker::new(&waker);
+    let mut tasks = Tasks::new(waker);
+    let mut spin = Spin::new(spin_us);
+    let mut rounds: u64 = 0;
+    loop {
+        {
+            let mut core = handle.borrow_mut();
+            core.tick();
+            core.stats.rounds += 1;
+            core.ring.round()?;
+            core.serve_ring();
+            core.serve_mailbox();
+            core.run_cron_if_due();
+        }
+        run_tasks(&handle, &mut tasks);
+        let stop = {
+            let mut core = handle.borrow_mut();
+            core.flush();
+            core.publish_counters();
+            core.stopped
+        };
+        if stop {
+            return Ok(());
+        }
+        rounds += 1;
+        if rounds % ROUNDS_PER_YIELD == 0 {
+            glommio::executor().yield_if_needed().await;
+        }
+        let mut core = handle.borrow_mut();
+        if core.spin_us != core.settings.spin_us {
+            core.spin_us = core.settings.spin_us;
+            spin = Spin::new(core.spin_us);
+        }
+        if core.has_work() {
+            continue;
+        }
+        let from = ringfort_net::clock::monotonic_us();
+        core.stats.spins += 1;
+        let fruitful = spin.spin(|| core.has_work());
+        core.stats.spin_us += ringfort_net::clock::monotonic_us() - from;
+        core.stats.spins_fruitful += u64::from(fruitful);
+        if fruitful {
+            continue;
+        }
+        let core = &mut *core;
+        let mailbox = &mut core.mailbox;
+        if !parker.prepare(&mut core.ring, |_| mailbox.has_work()) {
+            continue;
+        }
+        core.stats.parks += 1;
+        let parked_at = ringfort_net::Ticks::now();
+        let _ = core;
+        park(&handle, &parker, &mut tasks).await?;
+        spin.woke_after(parked_at);
+    }
+}
+
+async fn park(handle: &CoreHandle, parker: &Parker, _tasks: &mut Tasks) -> std::io::Result<()> {
+    let slept = parker.sleep().await;
+    parker.finish(&mut handle.borrow_mut().ring);
+    slept
+}
+
+/// Polls tasks, runs the input of connections whose wait is over, and again, until neither has more.
+fn run_tasks(handle: &CoreHandle, tasks: &mut Tasks) {
+    loop {
+        let new = std::mem::take(&mut handle.borrow_mut().new_tasks);
+        new.into_iter().for_each(|task| tasks.push(task));
+        if !tasks.is_empty() {
+            tasks.poll();
+        }
+        let mut core = handle.borrow_mut();
+        core.run_resumed();
+        if core.new_tasks.is_empty() {
+            return;
+        }
+    }
+}
+
+impl Core {
+    /// Whether a round would do something.
+    fn has_work(&mut self) -> bool {
+        !self.dirty.is_empty()
+            || !self.resume.is_empty()
+            || self.ring.has_work()
+            || self.mailbox.has_work()
+    }
+
+    fn serve_ring(&mut self) {
+        while let Some(event) = self.ring.next_event() {
+            match event {
+                Event::Received { token, buffer } => {
+                    if let Some(index) = self.index_of(token) {
+                        self.received(index, &buffer);
+                    }
+                }
+                Event::Sent { token, buffer, result } => self.sent(token, buffer, result),
+                Event::Ended { token, .. } => {
+                    if let Some(index) = self.index_of(token) {
+                        self.peer_ended(index);
+                    }
+                }
+                Event::Accepted { listener, socket } => self.deal(listener, socket),
+                Event::AcceptFailed { errno, .. } => self.note_accept_failed(errno),
+            }
+        }
+    }
+
+    fn serve_mailbox(&mut self) {
+        for _ in 0..MESSAGES_PER_ROUND {
+            let Some((from, message)) = self.mailbox.receive_one() else {
+                break;
+            };
+            match message {
+                Message::Commands(batch) => self.run_batch(from, batch),
+                Message::Replies(batch) => self.take_replies(from, batch),
+                Message::Post(job) => job(self),
+                Message::Job(number, job) => {
+                    let result = job(self);
+                    self.mailbox.send(from, Message::Result(number, result));
+                }
+                Message::Result(number, result) => self.calls.finish(number, result),
+                Message::Connection { listener, socket } => self.admit_connection(listener, socket),
+            }
+        }
+    }
+
+    /// Connections whose wait is over go on with their input.
+    fn run_resumed(&mut self) {
+        // A connection may be listed again while this runs: it then waits for the next round's turn.
+        let mut resumed = std::mem::take(&mut self.resume);
+        for index in resumed.drain(..) {
+            self.resumed(index);
+        }
+        if self.resume.is_empty() {
+            self.resume = resumed;
+        }
+    }
+
+    /// The peer sends nothing more. What it asked for is still answered, unless it cannot take it.
+    fn peer_ended(&mut self, index: u32) {
+        let Some(connection) = self.connection(index) else {
+            return;
+        };
+        // As Redis: a closed connection is gone, with whatever was under way.
+        let _ = connection;
+        self.close_connection(index);
+    }
+
+    /// Frees the places of deferred work whose core has gone; used when the node goes down.
+    pub fn drop_deferred(&mut self) {
+        while let Some(Deferred::Batch { batch, .. } | Deferred::Job { .. }) =
+            self.deferred.pop_front().map(|deferred| match deferred {
+                Deferred::Batch { from, batch } => Deferred::Batch { from, batch },
+                job => job,
+            })
+        {
+            let _ = batch;
+        }
+    }
+}
+
+/// Counts a client in; `false` if the node is full.
+pub fn count_client(shared: &crate::shared::Shared, maxclients: usize) -> bool {
+    let before = shared.clients.fetch_add(1, Relaxed);
+    if before >= maxclients {
+        shared.clients.fetch_sub(1, Relaxed);
+        return false;
+    }
+    true
+}

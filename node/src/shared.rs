@@ -1,0 +1,68 @@
+//! The few facts that all cores of the node share, as atomics. Everything else goes by message.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// What a core publishes each round. On cache lines of its own: written by one core, read by all.
+#[repr(align(128))]
+#[derive(Debug, Default)]
+pub struct CoreCounters {
+    /// Bytes allocated less bytes freed by the core's thread.
+    pub memory_bytes: AtomicI64,
+    /// Keys that the eviction policy lets go.
+    pub evictable_keys: AtomicU64,
+    /// Keys in all databases.
+    pub keys: AtomicU64,
+    /// Connections dealt to the core and not closed yet.
+    pub connections: AtomicUsize,
+}
+
+#[derive(Debug)]
+pub struct Shared {
+    pub cores: Vec<CoreCounters>,
+    /// Bytes of threads that are no core: the main thread, before the cores start.
+    pub base_memory_bytes: AtomicI64,
+    pub next_client: AtomicU64,
+    /// Clients in the node, for `maxclients`.
+    pub clients: AtomicUsize,
+    /// The peak of the sum of `memory_bytes`.
+    pub peak_memory_bytes: AtomicI64,
+    /// Clients in MONITOR, on all cores.
+    pub monitors: AtomicUsize,
+    /// No new connections; the cores are going down.
+    pub shutting_down: AtomicBool,
+    /// Forty hex digits, new at every start.
+    pub run_id: String,
+    /// Seeds of the key hash, the same on every core.
+    pub hash_seeds: [u64; 4],
+    /// Wall clock milliseconds at start.
+    pub started_ms: i64,
+}
+
+impl Shared {
+    pub fn new(cores: usize, seeds: [u64; 4], run_id: String, started_ms: i64) -> Self {
+        Shared {
+            cores: (0..cores).map(|_| CoreCounters::default()).collect(),
+            base_memory_bytes: AtomicI64::new(0),
+            next_client: AtomicU64::new(1),
+            clients: AtomicUsize::new(0),
+            peak_memory_bytes: AtomicI64::new(0),
+            monitors: AtomicUsize::new(0),
+            shutting_down: AtomicBool::new(false),
+            run_id,
+            hash_seeds: seeds,
+            started_ms,
+        }
+    }
+
+    /// Bytes allocated in the node, as of each core's last round.
+    pub fn memory_bytes(&self) -> u64 {
+        let sum = self.cores.iter().map(|core| core.memory_bytes.load(Relaxed)).sum::<i64>()
+            + self.base_memory_bytes.load(Relaxed);
+        sum.max(0) as u64
+    }
+
+    /// Keys in the node that eviction may remove.
+    pub fn evictable_keys(&self) -> u64 {
+        self.cores.iter().map(|core| core.evictable_keys.load(Relaxed)).sum()
+    }
+}

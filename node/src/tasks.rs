@@ -1,0 +1,156 @@
+//! Tasks of a core: commands that need other cores or time, as futures polled by the core's loop.
+//!
+//! A task reaches its core through a [`CoreHandle`], which it borrows between awaits, never across one. Calls to
+//! other cores ([`on_core`], [`on_cores`]) are messages; their futures are ready when the answer came.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, Stream};
+
+use crate::core::Core;
+use crate::message::{Job, Message};
+
+/// The core a task runs on.
+pub type CoreHandle = Rc<RefCell<Core>>;
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The tasks of one core.
+pub struct Tasks {
+    running: FuturesUnordered<Task>,
+    waker: Waker,
+}
+
+/// Wakes the core's loop, which polls its tasks every round.
+struct LoopWaker(ringfort_net::Waker);
+
+impl Wake for LoopWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+}
+
+impl Tasks {
+    pub fn new(waker: ringfort_net::Waker) -> Self {
+        Tasks { running: FuturesUnordered::new(), waker: Arc::new(LoopWaker(waker)).into() }
+    }
+
+    pub fn push(&mut self, task: Task) {
+        self.running.push(task);
+    }
+
+    /// Polls what can go on; returns whether a task ended.
+    pub fn poll(&mut self) -> bool {
+        let mut ended = false;
+        let mut context = Context::from_waker(&self.waker);
+        while let Poll::Ready(Some(())) = Pin::new(&mut self.running).poll_next(&mut context) {
+            ended = true;
+        }
+        ended
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+}
+
+/// Calls to other cores that have not been answered.
+#[derive(Default)]
+pub struct Calls {
+    next: u64,
+    waiting: HashMap<u64, Rc<RefCell<Call>>>,
+}
+
+#[derive(Default)]
+struct Call {
+    result: Option<Box<dyn Any + Send>>,
+    waker: Option<Waker>,
+}
+
+/// The answer to a call; see [`on_core`].
+pub struct Answer(Rc<RefCell<Call>>);
+
+impl Calls {
+    fn start(&mut self) -> (u64, Answer) {
+        self.next += 1;
+        let call = Rc::<RefCell<Call>>::default();
+        self.waiting.insert(self.next, Rc::clone(&call));
+        (self.next, Answer(call))
+    }
+
+    /// The result of call `number` arrived.
+    pub fn finish(&mut self, number: u64, result: Box<dyn Any + Send>) {
+        if let Some(call) = self.waiting.remove(&number) {
+            let mut call = call.borrow_mut();
+            call.result = Some(result);
+            if let Some(waker) = call.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// A number that will be finished by somebody's message, and the future that waits for it.
+    pub fn expect(&mut self) -> (u64, Answer) {
+        self.start()
+    }
+}
+
+impl Future for Answer {
+    type Output = Box<dyn Any + Send>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut call = self.0.borrow_mut();
+        match call.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                call.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Runs `job` on core `to` and returns its result. On this core it runs at once.
+pub async fn on_core<R: Send + 'static>(
+    core: &CoreHandle,
+    to: usize,
+    job: impl FnOnce(&mut Core) -> R + Send + 'static,
+) -> R {
+    let answer = {
+        let mut core = core.borrow_mut();
+        if core.id == to {
+            return job(&mut core);
+        }
+        let (number, answer) = core.calls.start();
+        let job: Job = Box::new(move |core| Box::new(job(core)));
+        core.mailbox.send(to, Message::Job(number, job));
+        answer
+    };
+    *answer.await.downcast().expect("a call's result has the type of its job")
+}
+
+/// Runs `job` on each of `cores` at the same time; the results are in their order.
+pub async fn on_cores<R: Send + 'static>(
+    core: &CoreHandle,
+    cores: impl IntoIterator<Item = usize>,
+    job: impl Fn(&mut Core) -> R + Send + Clone + 'static,
+) -> Vec<R> {
+    join_all(cores.into_iter().map(|to| on_core(core, to, job.clone()))).await
+}
+
+/// [`on_cores`] for every core of the node.
+pub async fn on_all_cores<R: Send + 'static>(
+    core: &CoreHandle,
+    job: impl Fn(&mut Core) -> R + Send + Clone + 'static,
+) -> Vec<R> {
+    let cores = core.borrow().cores;
+    on_cores(core, 0..cores, job).await
+}
