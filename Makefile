@@ -46,13 +46,13 @@ fuzz: ## the fuzz and property tests with CASES cases each
 bench: ## criterion benches of the parts; ARGS='filter'
 	$(CARGO) bench -p ringfort-bench -- $(ARGS)
 
-compare: ## measure against the peers found, results under perf/results; ARGS='--quick'
-	$(CARGO) build --release -p ringfort-node -p ringfort-perf
+compare: build ## measure against the peers found, results under perf/results; ARGS='--quick'
 	$(CARGO) run --release -p ringfort-perf -- compare $(ARGS)
 
-flamegraph: ## profile a node under load into perf/flamegraph-*.svg; ARGS='--pipeline 1'
-	$(CARGO) build --release -p ringfort-perf
-	$(CARGO) run --release -p ringfort-perf -- flamegraph $(ARGS)
+# Frame pointers are for the profiler alone, in a build of its own: they cost the node a register.
+flamegraph: ## profile a node under load into perf/flamegraph-*.svg; ARGS='--verb set --pipeline 1'
+	RUSTFLAGS="$(RUSTFLAGS) -C force-frame-pointers=yes" $(CARGO) build --release -p ringfort-node --target-dir target/flamegraph
+	$(CARGO) run --release -p ringfort-perf -- flamegraph --ringfort target/flamegraph/release/ringfort $(ARGS)
 
 clean: ## remove what was built
 	$(CARGO) clean
