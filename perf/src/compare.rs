@@ -76,6 +76,7 @@ pub fn run(plan: &Plan, subject: &Program, peers: &[Program]) -> Result<Comparis
             plan.idle_connections
         )));
     }
+    let machine = Machine::describe();
     machine::pin_to(&[plan.load_cpu])?;
 
     let programs: Vec<&Program> = std::iter::once(subject).chain(peers).collect();
@@ -84,7 +85,7 @@ pub fn run(plan: &Plan, subject: &Program, peers: &[Program]) -> Result<Comparis
         programs,
         comparison: Comparison {
             date: machine::today(),
-            machine: Machine::describe(),
+            machine,
             tool_versions: tools
                 .iter()
                 .map(|tool| machine::tool_version(tool.name(), "--version"))

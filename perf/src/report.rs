@@ -353,6 +353,7 @@ fn verdicts(comparison: &Comparison, reference: usize) -> Vec<Verdict> {
     verdicts
 }
 
+/// A peer counts as better when the median says so by more than half a percent.
 fn losses(page: &mut String, comparison: &Comparison) {
     let mut lines = Vec::new();
     for scenario in &comparison.scenarios {
@@ -361,7 +362,7 @@ fn losses(page: &mut String, comparison: &Comparison) {
                 (
                     Figure::RequestsPerSecond,
                     "throughput",
-                    (|median| median < 1.0) as fn(f64) -> bool,
+                    (|median| median < 0.995) as fn(f64) -> bool,
                 ),
                 (Figure::CpuPerRequest, "CPU per request", |median| {
                     median > 1.0
@@ -390,7 +391,7 @@ fn losses(page: &mut String, comparison: &Comparison) {
             .iter()
             .filter(|peer| peer.server != SUBJECT)
         {
-            if let Some(spread) = row.ratio_to(peer).filter(|spread| spread.median > 1.0) {
+            if let Some(spread) = row.ratio_to(peer).filter(|spread| spread.median > 1.005) {
                 lines.push(format!(
                     "round trip, {}: {spread:.2}× that of {}",
                     latency_label(comparison, row),
