@@ -17,19 +17,14 @@ const HEAD_HEIGHT: f64 = 70.0;
 const FIGURE_WIDTH: f64 = 110.0;
 
 /// The server under test stands out; peers are muted.
-const COLOURS: [&str; 6] = [
-    "#c2410c", "#64748b", "#94a3b8", "#cbd5e1", "#a8a29e", "#d6d3d1",
-];
+const COLOURS: [&str; 6] = ["#c2410c", "#64748b", "#94a3b8", "#cbd5e1", "#a8a29e", "#d6d3d1"];
 
 /// `None` when there is no load, or no peer, to draw.
 pub fn svg(comparison: &Comparison) -> Option<String> {
     let reference = comparison.reference()?;
     let first_source = &comparison.scenarios.first()?.source;
-    let scenarios: Vec<&Scenario> = comparison
-        .scenarios
-        .iter()
-        .filter(|scenario| scenario.source == *first_source)
-        .collect();
+    let scenarios: Vec<&Scenario> =
+        comparison.scenarios.iter().filter(|scenario| scenario.source == *first_source).collect();
 
     let group_height = comparison.servers.len() as f64 * BAR_HEIGHT + GROUP_GAP;
     let legend_height = comparison.servers.len() as f64 * 18.0 + 10.0;
@@ -59,26 +54,13 @@ pub fn svg(comparison: &Comparison) -> Option<String> {
         ),
     );
     let panels = [
-        (
-            Figure::CpuPerRequest,
-            "server CPU per request (less is better), µs",
-        ),
-        (
-            Figure::RequestsPerSecond,
-            "requests per second (more is better), thousands",
-        ),
+        (Figure::CpuPerRequest, "server CPU per request (less is better), µs"),
+        (Figure::RequestsPerSecond, "requests per second (more is better), thousands"),
     ];
     for (column, (figure, title)) in panels.into_iter().enumerate() {
         let left = MARGIN + LABEL_WIDTH + PANEL_WIDTH * column as f64;
         text(&mut picture, left, HEAD_HEIGHT - 18.0, "start", title);
-        panel(
-            &mut picture,
-            comparison,
-            &scenarios,
-            reference,
-            figure,
-            left,
-        );
+        panel(&mut picture, comparison, &scenarios, reference, figure, left);
     }
     for (row, scenario) in scenarios.iter().enumerate() {
         let y = HEAD_HEIGHT + row as f64 * group_height + (group_height - GROUP_GAP) / 2.0 + 4.0;
@@ -92,13 +74,7 @@ pub fn svg(comparison: &Comparison) -> Option<String> {
             r#"<rect x="{MARGIN}" y="{y}" width="12" height="12" fill="{}"/>"#,
             colour(server),
         );
-        text(
-            &mut picture,
-            MARGIN + 18.0,
-            y + 10.0,
-            "start",
-            &comparison.label(server),
-        );
+        text(&mut picture, MARGIN + 18.0, y + 10.0, "start", &comparison.label(server));
     }
     picture.push_str("</svg>\n");
     Some(picture)
@@ -128,10 +104,7 @@ fn panel(
             }
         }
     }
-    let largest = bars
-        .iter()
-        .map(|(.., relative)| relative.max)
-        .fold(1.0, f64::max);
+    let largest = bars.iter().map(|(.., relative)| relative.max).fold(1.0, f64::max);
     let scale = bars_width / largest;
     let bottom = HEAD_HEIGHT + scenarios.len() as f64 * group_height - GROUP_GAP;
     let one = left + scale;
@@ -169,11 +142,7 @@ fn panel(
 }
 
 fn colour(server: usize) -> &'static str {
-    if server == SUBJECT {
-        COLOURS[0]
-    } else {
-        COLOURS[1 + (server - 1) % (COLOURS.len() - 1)]
-    }
+    if server == SUBJECT { COLOURS[0] } else { COLOURS[1 + (server - 1) % (COLOURS.len() - 1)] }
 }
 
 fn text(picture: &mut String, x: f64, y: f64, anchor: &str, content: &str) {
@@ -185,10 +154,7 @@ fn text(picture: &mut String, x: f64, y: f64, anchor: &str, content: &str) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

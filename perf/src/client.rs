@@ -31,10 +31,7 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;
-        Ok(Client {
-            reader: BufReader::with_capacity(16 * 1024, stream),
-            request: Vec::new(),
-        })
+        Ok(Client { reader: BufReader::with_capacity(16 * 1024, stream), request: Vec::new() })
     }
 
     pub fn command(&mut self, arguments: &[&[u8]]) -> std::io::Result<Reply> {
@@ -57,9 +54,8 @@ impl Client {
 
     /// The text of `INFO section`.
     pub fn info(&mut self, section: &str) -> Result<String, Failure> {
-        let reply = self
-            .command(&[b"INFO", section.as_bytes()])
-            .map_err(Failure::io("asking for INFO"))?;
+        let reply =
+            self.command(&[b"INFO", section.as_bytes()]).map_err(Failure::io("asking for INFO"))?;
         match reply {
             Reply::Bulk(Some(text)) => Ok(String::from_utf8_lossy(&text).into_owned()),
             other => Err(Failure::Setup(format!("INFO answered {other:?}"))),
@@ -80,33 +76,21 @@ pub fn encode_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
 
 /// The value of `field:value` in the text of INFO.
 pub fn info_field<'a>(info: &'a str, field: &str) -> Option<&'a str> {
-    info.lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
-        .map(str::trim)
+    info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).map(str::trim)
 }
 
 fn read_reply(reader: &mut impl BufRead) -> std::io::Result<Reply> {
     let invalid =
         |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
     let mut line = Vec::new();
-    reader
-        .by_ref()
-        .take(64 * 1024)
-        .read_until(b'\n', &mut line)?;
+    reader.by_ref().take(64 * 1024).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
-    let body = line
-        .strip_suffix(b"\r\n")
-        .ok_or_else(|| invalid("reply line without an end"))?;
-    let (kind, text) = body
-        .split_first()
-        .ok_or_else(|| invalid("empty reply line"))?;
+    let body = line.strip_suffix(b"\r\n").ok_or_else(|| invalid("reply line without an end"))?;
+    let (kind, text) = body.split_first().ok_or_else(|| invalid("empty reply line"))?;
     let text = String::from_utf8_lossy(text);
-    let number = || {
-        text.parse::<i64>()
-            .map_err(|_| invalid("number expected in a reply"))
-    };
+    let number = || text.parse::<i64>().map_err(|_| invalid("number expected in a reply"));
     Ok(match kind {
         b'+' => Reply::Simple(text.into_owned()),
         b'-' => Reply::Error(text.into_owned()),

@@ -182,12 +182,7 @@ impl Run<'_> {
     ) -> Result<Server, Failure> {
         let server = self.start_on(cpus, index, ringfort_only, &[])?;
         let mut client = server.client()?;
-        fill(
-            &mut client,
-            KeyShape::Benchmark,
-            self.plan.keys,
-            self.plan.value_bytes,
-        )?;
+        fill(&mut client, KeyShape::Benchmark, self.plan.keys, self.plan.value_bytes)?;
         Ok(server)
     }
 
@@ -347,28 +342,16 @@ impl Run<'_> {
         for round in 0..self.plan.rounds {
             for turn in 0..rows.len() {
                 let row = &mut rows[(turn + round) % variants.len()];
-                let spin_us = if row.spinning == Some(true) {
-                    "50"
-                } else {
-                    "0"
-                };
+                let spin_us = if row.spinning == Some(true) { "50" } else { "0" };
                 let options = ["--shards", "1", "--io-spin-us", spin_us];
-                let what = format!(
-                    "round {}, latency, {}",
-                    round + 1,
-                    self.programs[row.server].name
-                );
+                let what =
+                    format!("round {}, latency, {}", round + 1, self.programs[row.server].name);
                 let window = Duration::from_secs_f64(self.plan.seconds.min(1.0));
                 let probed = self.start(row.server, &options, &[]).and_then(|server| {
                     row.command_line.clone_from(&server.command_line);
                     let mut client = server.client()?;
                     let keys = self.plan.keys.min(10_000);
-                    fill(
-                        &mut client,
-                        KeyShape::Benchmark,
-                        keys,
-                        self.plan.value_bytes,
-                    )?;
+                    fill(&mut client, KeyShape::Benchmark, keys, self.plan.value_bytes)?;
                     latency::probe(&mut client, keys, window / 4, window)
                 });
                 match probed {
@@ -406,11 +389,10 @@ impl Run<'_> {
         let clients_max = (self.plan.idle_connections + 100).to_string();
         for index in 0..self.programs.len() {
             let what = format!("bytes per idle connection, {}", self.programs[index].name);
-            let measured = self
-                .start(index, &["--shards", "1"], &["--maxclients", &clients_max])
-                .and_then(|server| {
-                    memory::bytes_per_idle_connection(&server, self.plan.idle_connections)
-                });
+            let measured =
+                self.start(index, &["--shards", "1"], &["--maxclients", &clients_max]).and_then(
+                    |server| memory::bytes_per_idle_connection(&server, self.plan.idle_connections),
+                );
             match measured {
                 Ok(bytes) => {
                     eprintln!("  {what}: {bytes:.0}");
@@ -423,17 +405,14 @@ impl Run<'_> {
 
     fn memory_row(&mut self, server: usize) -> &mut MemoryRow {
         let rows = &mut self.comparison.memory;
-        let at = rows
-            .iter()
-            .position(|row| row.server == server)
-            .unwrap_or_else(|| {
-                rows.push(MemoryRow {
-                    server,
-                    bytes_per_key: Vec::new(),
-                    bytes_per_idle_connection: Vec::new(),
-                });
-                rows.len() - 1
+        let at = rows.iter().position(|row| row.server == server).unwrap_or_else(|| {
+            rows.push(MemoryRow {
+                server,
+                bytes_per_key: Vec::new(),
+                bytes_per_idle_connection: Vec::new(),
             });
+            rows.len() - 1
+        });
         &mut rows[at]
     }
 

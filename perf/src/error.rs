@@ -20,17 +20,11 @@ pub enum Failure {
 
 impl Failure {
     pub fn server(name: &str, what: impl Into<String>) -> Self {
-        Failure::Server {
-            name: name.to_owned(),
-            what: what.into(),
-        }
+        Failure::Server { name: name.to_owned(), what: what.into() }
     }
 
     pub fn tool(name: &str, what: impl Into<String>) -> Self {
-        Failure::Tool {
-            name: name.to_owned(),
-            what: what.into(),
-        }
+        Failure::Tool { name: name.to_owned(), what: what.into() }
     }
 
     pub fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

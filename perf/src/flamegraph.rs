@@ -36,9 +36,7 @@ pub struct Plan {
 /// Profiles and draws; returns how many samples the picture is made of.
 pub fn run(plan: &Plan, program: &Program) -> Result<u64, Failure> {
     if find_on_path("perf").is_none() {
-        return Err(Failure::Setup(
-            "perf is not on PATH (Debian: linux-perf)".to_owned(),
-        ));
+        return Err(Failure::Setup("perf is not on PATH (Debian: linux-perf)".to_owned()));
     }
     machine::pin_to(&[plan.load_cpu])?;
     let mut arguments: Vec<&str> = Vec::new();
@@ -47,25 +45,15 @@ pub fn run(plan: &Plan, program: &Program) -> Result<u64, Failure> {
     }
     arguments.extend(plan.ringfort_arguments.iter().map(String::as_str));
     let server = Server::start(program, &[plan.server_cpu], &arguments)?;
-    fill(
-        &mut server.client()?,
-        KeyShape::Benchmark,
-        plan.load.keys,
-        plan.load.value_bytes,
-    )?;
+    fill(&mut server.client()?, KeyShape::Benchmark, plan.load.keys, plan.load.value_bytes)?;
 
     fs::create_dir_all(&plan.work_folder).map_err(Failure::path("creating", &plan.work_folder))?;
     let data = plan.work_folder.join("perf.data");
     let recording = record(server.pid, &data, plan.seconds)?;
     // perf needs a moment to attach; the load lasts longer than the recording at both ends.
     let load_for = Duration::from_secs_f64(plan.seconds + 1.0);
-    let measured = generator::run(
-        &plan.load,
-        server.port,
-        Some(server.pid),
-        Duration::ZERO,
-        load_for,
-    );
+    let measured =
+        generator::run(&plan.load, server.port, Some(server.pid), Duration::ZERO, load_for);
     wait(recording, "perf record")?;
     let measured = measured?;
     let title = format!(
@@ -87,15 +75,7 @@ pub fn run(plan: &Plan, program: &Program) -> Result<u64, Failure> {
 
 fn record(pid: u32, data: &Path, seconds: f64) -> Result<Child, Failure> {
     Command::new("perf")
-        .args([
-            "record",
-            "--quiet",
-            "--freq",
-            "1999",
-            "--call-graph",
-            "fp",
-            "--pid",
-        ])
+        .args(["record", "--quiet", "--freq", "1999", "--call-graph", "fp", "--pid"])
         .arg(pid.to_string())
         .arg("--output")
         .arg(data)
@@ -107,14 +87,8 @@ fn record(pid: u32, data: &Path, seconds: f64) -> Result<Child, Failure> {
 }
 
 fn wait(mut child: Child, name: &str) -> Result<(), Failure> {
-    let status = child
-        .wait()
-        .map_err(Failure::io(format!("waiting for {name}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::tool(name, format!("ended with {status}")))
-    }
+    let status = child.wait().map_err(Failure::io(format!("waiting for {name}")))?;
+    if status.success() { Ok(()) } else { Err(Failure::tool(name, format!("ended with {status}"))) }
 }
 
 /// Stacks, one per line with its count, from recorded data.
@@ -122,12 +96,7 @@ fn fold(data: &Path, work_folder: &Path) -> Result<Vec<u8>, Failure> {
     let stacks_path = work_folder.join("perf.stacks");
     let stacks = fs::File::create(&stacks_path).map_err(Failure::path("creating", &stacks_path))?;
     let script = Command::new("perf")
-        .args([
-            "script",
-            "--fields",
-            "comm,pid,tid,time,event,ip,sym,dso",
-            "--input",
-        ])
+        .args(["script", "--fields", "comm,pid,tid,time,event,ip,sym,dso", "--input"])
         .arg(data)
         .stdin(Stdio::null())
         .stdout(stacks)
@@ -158,11 +127,7 @@ fn draw(folded: &[u8], title: &str, out: &Path) -> Result<u64, Failure> {
     let mut options = DrawOptions::default();
     options.title = title.to_owned();
     options.count_name = "samples".to_owned();
-    options.notes = format!(
-        "{}, kernel {}",
-        machine::today(),
-        machine::Machine::describe().kernel
-    );
+    options.notes = format!("{}, kernel {}", machine::today(), machine::Machine::describe().kernel);
     let mut picture = Vec::new();
     flamegraph::from_lines(&mut options, text.lines(), &mut picture)
         .map_err(Failure::io("drawing the flame graph"))?;
@@ -172,10 +137,7 @@ fn draw(folded: &[u8], title: &str, out: &Path) -> Result<u64, Failure> {
 
 /// Sum of the counts at the ends of folded lines.
 fn count_samples(folded: &str) -> u64 {
-    folded
-        .lines()
-        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
-        .sum()
+    folded.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
 }
 
 #[cfg(test)]

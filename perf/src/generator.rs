@@ -112,11 +112,7 @@ impl<'a> Generator<'a> {
             generator
                 .poll
                 .registry()
-                .register(
-                    &mut stream,
-                    Token(index),
-                    Interest::READABLE | Interest::WRITABLE,
-                )
+                .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
                 .map_err(Failure::io("registering a connection"))?;
             let (batch, digits_at) = template(load);
             generator.connections.push(Connection {
@@ -142,10 +138,7 @@ impl<'a> Generator<'a> {
                 other => other.map_err(Failure::io("waiting for replies"))?,
             }
             if events.is_empty() {
-                return Err(Failure::Setup(format!(
-                    "no reply for {} s",
-                    SILENCE_MAX.as_secs()
-                )));
+                return Err(Failure::Setup(format!("no reply for {} s", SILENCE_MAX.as_secs())));
             }
             for event in &events {
                 let index = event.token().0;
@@ -170,10 +163,7 @@ impl<'a> Generator<'a> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Failure::io("reading replies")(error)),
             };
-            let counts = connection
-                .counter
-                .take(&self.buffer[..count])
-                .map_err(Failure::Setup)?;
+            let counts = connection.counter.take(&self.buffer[..count]).map_err(Failure::Setup)?;
             if let Some(error) = &connection.counter.first_error {
                 return Err(Failure::Setup(format!("the server answered {error}")));
             }
@@ -224,10 +214,8 @@ fn template(load: &Load) -> (Vec<u8>, Vec<usize>) {
             Verb::Get => encode_command(&mut batch, &[b"GET", &key]),
             Verb::Set => encode_command(&mut batch, &[b"SET", &key, &value]),
         }
-        let key_at = batch[start..]
-            .windows(key.len())
-            .position(|window| window == key)
-            .unwrap_or_default();
+        let key_at =
+            batch[start..].windows(key.len()).position(|window| window == key).unwrap_or_default();
         digits_at.push(start + key_at + prefix_bytes);
     }
     (batch, digits_at)
@@ -289,11 +277,7 @@ mod tests {
                 std::thread::spawn(move || {
                     let mut writer = stream.try_clone().unwrap();
                     let mut lines = BufReader::new(stream).lines();
-                    while lines
-                        .by_ref()
-                        .take(lines_per_request)
-                        .filter_map(Result::ok)
-                        .count()
+                    while lines.by_ref().take(lines_per_request).filter_map(Result::ok).count()
                         == lines_per_request
                     {
                         if writer.write_all(reply).is_err() {
@@ -307,24 +291,12 @@ mod tests {
     }
 
     fn load(verb: Verb, pipeline: usize) -> Load {
-        Load {
-            verb,
-            pipeline,
-            connections: 3,
-            value_bytes: 8,
-            keys: 1000,
-        }
+        Load { verb, pipeline, connections: 3, value_bytes: 8, keys: 1000 }
     }
 
     fn run_briefly(load: &Load, port: u16) -> Result<Measured, Failure> {
         let pid = Some(std::process::id());
-        run(
-            load,
-            port,
-            pid,
-            Duration::from_millis(10),
-            Duration::from_millis(50),
-        )
+        run(load, port, pid, Duration::from_millis(10), Duration::from_millis(50))
     }
 
     #[test]

@@ -62,9 +62,9 @@ pub fn fill(
     }
     match client.command(&[b"DBSIZE"]).map_err(failed())? {
         Reply::Integer(size) if size == count as i64 => Ok(()),
-        other => Err(Failure::Setup(format!(
-            "DBSIZE after setting {count} keys answered {other:?}"
-        ))),
+        other => {
+            Err(Failure::Setup(format!("DBSIZE after setting {count} keys answered {other:?}")))
+        }
     }
 }
 

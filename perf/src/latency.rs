@@ -34,10 +34,7 @@ pub fn probe(
         if sent >= end {
             break;
         }
-        match client
-            .command(&[b"GET", &key])
-            .map_err(Failure::io("probing the latency"))?
-        {
+        match client.command(&[b"GET", &key]).map_err(Failure::io("probing the latency"))? {
             Reply::Bulk(Some(_)) => {}
             other => return Err(Failure::Setup(format!("GET answered {other:?}"))),
         }
@@ -57,10 +54,7 @@ fn summarise(nanoseconds: &mut [u64]) -> Option<RoundTrips> {
         let index = (nanoseconds.len() - 1) * percent / 100;
         nanoseconds[index] as f64 / 1_000.0
     };
-    Some(RoundTrips {
-        median_us: at(50),
-        p99_us: at(99),
-    })
+    Some(RoundTrips { median_us: at(50), p99_us: at(99) })
 }
 
 #[cfg(test)]

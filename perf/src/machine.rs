@@ -44,14 +44,9 @@ fn cpu_model(cpuinfo: &str) -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
         .map_or("unknown", |(_, name)| name.trim());
-    let virtual_machine = cpuinfo
-        .lines()
-        .any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
-    if virtual_machine {
-        format!("{model}, virtual machine")
-    } else {
-        model.to_owned()
-    }
+    let virtual_machine =
+        cpuinfo.lines().any(|line| line.starts_with("flags") && line.contains(" hypervisor"));
+    if virtual_machine { format!("{model}, virtual machine") } else { model.to_owned() }
 }
 
 fn os_name(release: &str) -> String {
@@ -97,9 +92,7 @@ pub fn allowed_cpus() -> Result<Vec<usize>, Failure> {
         doing: "reading the CPUs allowed".to_owned(),
         error: error.into(),
     })?;
-    Ok((0..CpuSet::MAX_CPU)
-        .filter(|cpu| set.is_set(*cpu))
-        .collect())
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
 }
 
 /// Pins the calling thread; threads and processes started by it afterwards inherit that.
@@ -118,28 +111,18 @@ pub fn pin_to(cpus: &[usize]) -> Result<(), Failure> {
 /// (which root may raise). Returns the limit now in force.
 pub fn raise_open_files(count: u64) -> u64 {
     let now = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: Some(count),
-        maximum: now.maximum.map(|hard| hard.max(count)),
-    };
+    let wanted = Rlimit { current: Some(count), maximum: now.maximum.map(|hard| hard.max(count)) };
     if now.current.is_some_and(|soft| soft < count) && setrlimit(Resource::Nofile, wanted).is_err()
     {
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: now.maximum,
-                maximum: now.maximum,
-            },
-        );
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum });
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Today in UTC, as `YYYY-MM-DD`.
 pub fn today() -> String {
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs());
+    let seconds =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     date_of_day(seconds / 86_400)
 }
 

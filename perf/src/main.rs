@@ -61,12 +61,7 @@ struct Subject {
     #[arg(long, value_name = "PATH", default_value = "target/release/ringfort")]
     ringfort: PathBuf,
     /// Appended to its command line, split at blanks.
-    #[arg(
-        long,
-        value_name = "OPTIONS",
-        default_value = "",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, value_name = "OPTIONS", default_value = "", allow_hyphen_values = true)]
     ringfort_args: String,
     /// CPU of the server; the first one allowed if not given.
     #[arg(long)]
@@ -196,11 +191,7 @@ fn compare(arguments: CompareArguments) -> Result<ExitCode, Failure> {
             named.push(Program::parse_peer(peer).map_err(Failure::Setup)?);
         }
     }
-    let peers = if arguments.only_named_peers {
-        named
-    } else {
-        find_peers(&named)
-    };
+    let peers = if arguments.only_named_peers { named } else { find_peers(&named) };
     let quick = arguments.quick;
     let plan = compare::Plan {
         parts: arguments.only,
@@ -210,9 +201,7 @@ fn compare(arguments: CompareArguments) -> Result<ExitCode, Failure> {
         connections: arguments.connections.max(1),
         value_bytes: arguments.value_bytes,
         pipelines: arguments.pipelines,
-        idle_connections: arguments
-            .idle_connections
-            .unwrap_or(if quick { 2_000 } else { 10_000 }),
+        idle_connections: arguments.idle_connections.unwrap_or(if quick { 2_000 } else { 10_000 }),
         server_cpu,
         load_cpu,
         ringfort_arguments: words(&arguments.subject.ringfort_args),
@@ -220,33 +209,22 @@ fn compare(arguments: CompareArguments) -> Result<ExitCode, Failure> {
     };
     let comparison = compare::run(&plan, &subject, &peers)?;
 
-    let folder = arguments.out.unwrap_or_else(|| {
-        PathBuf::from(if quick {
-            SCRATCH_FOLDER
-        } else {
-            RESULTS_FOLDER
-        })
-    });
+    let folder = arguments
+        .out
+        .unwrap_or_else(|| PathBuf::from(if quick { SCRATCH_FOLDER } else { RESULTS_FOLDER }));
     fs::create_dir_all(&folder).map_err(Failure::path("creating", &folder))?;
     let base = format!("compare-{}", comparison.date);
     let chart = chart::svg(&comparison);
     let chart_name = chart.is_some().then(|| format!("{base}.svg"));
     let page = report::markdown(&comparison, chart_name.as_deref());
     write(&folder.join(format!("{base}.md")), &page)?;
-    write(
-        &folder.join(format!("{base}.csv")),
-        &report::csv(&comparison),
-    )?;
+    write(&folder.join(format!("{base}.csv")), &report::csv(&comparison))?;
     if let (Some(chart), Some(name)) = (chart, chart_name) {
         write(&folder.join(name), &chart)?;
     }
     println!("{page}");
     eprintln!("written: {}", folder.join(format!("{base}.md")).display());
-    Ok(if comparison.failures.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if comparison.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
@@ -255,16 +233,9 @@ fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
     }
     let load = arguments.shape.load();
     if arguments.fill {
-        let mut client = client::Client::connect(arguments.port).map_err(Failure::io(format!(
-            "connecting to port {}",
-            arguments.port
-        )))?;
-        keys::fill(
-            &mut client,
-            keys::KeyShape::Benchmark,
-            load.keys,
-            load.value_bytes,
-        )?;
+        let mut client = client::Client::connect(arguments.port)
+            .map_err(Failure::io(format!("connecting to port {}", arguments.port)))?;
+        keys::fill(&mut client, keys::KeyShape::Benchmark, load.keys, load.value_bytes)?;
     }
     let window = Duration::from_secs_f64(arguments.shape.seconds);
     let measured = generator::run(&load, arguments.port, arguments.pid, window / 8, window)?;
@@ -274,9 +245,7 @@ fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {
         measured.requests_per_second,
         measured
             .cpu_us_per_request
-            .map_or(String::new(), |cpu| format!(
-                ", {cpu:.3} µs CPU of the server each"
-            )),
+            .map_or(String::new(), |cpu| format!(", {cpu:.3} µs CPU of the server each")),
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -322,9 +291,8 @@ impl LoadShape {
 fn two_cpus(subject: &Subject) -> Result<(usize, usize), Failure> {
     let allowed = machine::allowed_cpus()?;
     let server_cpu = subject.server_cpu.or(allowed.first().copied());
-    let load_cpu = subject
-        .load_cpu
-        .or_else(|| allowed.iter().copied().find(|cpu| Some(*cpu) != server_cpu));
+    let load_cpu =
+        subject.load_cpu.or_else(|| allowed.iter().copied().find(|cpu| Some(*cpu) != server_cpu));
     match (server_cpu, load_cpu) {
         (Some(server_cpu), Some(load_cpu)) if server_cpu != load_cpu => Ok((server_cpu, load_cpu)),
         _ => Err(Failure::Setup(
@@ -364,16 +332,10 @@ mod tests {
             "--only",
             "load,memory",
         ]);
-        let Ok(Arguments {
-            verb: What::Compare(arguments),
-        }) = parsed
-        else {
+        let Ok(Arguments { verb: What::Compare(arguments) }) = parsed else {
             panic!("not understood");
         };
-        assert_eq!(
-            words(&arguments.subject.ringfort_args),
-            ["--io-spin-us", "0"]
-        );
+        assert_eq!(words(&arguments.subject.ringfort_args), ["--io-spin-us", "0"]);
         assert_eq!(arguments.peers[0].command, ["taskset", "valkey-server"]);
         assert_eq!(arguments.only, [Part::Load, Part::Memory]);
     }

@@ -78,17 +78,12 @@ impl ReplyCounter {
             b'$' => {
                 let mut length = 0usize;
                 for digit in line[1..].iter().take_while(|byte| byte.is_ascii_digit()) {
-                    length = length
-                        .saturating_mul(10)
-                        .saturating_add(usize::from(digit - b'0'));
+                    length = length.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
                 }
                 self.value_bytes_left = length.saturating_add(2);
             }
             _ => {
-                return Err(format!(
-                    "not a reply: {}",
-                    String::from_utf8_lossy(line).trim()
-                ));
+                return Err(format!("not a reply: {}", String::from_utf8_lossy(line).trim()));
             }
         }
         Ok(())
@@ -104,11 +99,7 @@ mod tests {
 
     #[test]
     fn replies_are_counted_however_the_stream_is_cut() {
-        let expected = Counts {
-            replies: 8,
-            nulls: 2,
-            errors: 1,
-        };
+        let expected = Counts { replies: 8, nulls: 2, errors: 1 };
         for piece in 1..STREAM.len() {
             let mut counter = ReplyCounter::default();
             let mut total = Counts::default();

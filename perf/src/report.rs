@@ -99,11 +99,7 @@ fn load_table(page: &mut String, comparison: &Comparison, source: &str) {
         "| command | pipeline | server | requests/s, thousands | CPU µs/request | {subject}'s throughput to it | \
          {subject}'s CPU to it |\n| --- | ---: | --- | ---: | ---: | ---: | ---: |"
     );
-    for scenario in comparison
-        .scenarios
-        .iter()
-        .filter(|scenario| scenario.source == source)
-    {
+    for scenario in comparison.scenarios.iter().filter(|scenario| scenario.source == source) {
         for server in 0..comparison.servers.len() {
             let samples = &scenario.samples;
             let against = |figure| {
@@ -157,10 +153,7 @@ fn latency_table(page: &mut String, comparison: &Comparison) {
 
 fn reference_latency(comparison: &Comparison) -> Option<&LatencyRow> {
     let reference = comparison.reference()?;
-    comparison
-        .latency
-        .iter()
-        .find(|row| row.server == reference)
+    comparison.latency.iter().find(|row| row.server == reference)
 }
 
 fn latency_label(comparison: &Comparison, row: &LatencyRow) -> String {
@@ -227,13 +220,7 @@ fn shards_ratio(comparison: &Comparison, row: &ShardsRow) -> Option<Spread> {
     if one.label == row.label {
         return None;
     }
-    ratio(
-        &row.samples,
-        SUBJECT,
-        &one.samples,
-        SUBJECT,
-        Figure::CpuPerRequest,
-    )
+    ratio(&row.samples, SUBJECT, &one.samples, SUBJECT, Figure::CpuPerRequest)
 }
 
 /// A goal, and what was measured for it.
@@ -251,10 +238,8 @@ fn goals_table(page: &mut String, comparison: &Comparison) {
     if verdicts.is_empty() {
         return;
     }
-    let reached = verdicts
-        .iter()
-        .filter(|verdict| verdict.goal.is_reached(verdict.measured.median))
-        .count();
+    let reached =
+        verdicts.iter().filter(|verdict| verdict.goal.is_reached(verdict.measured.median)).count();
     let _ = writeln!(
         page,
         "## Goals, against {}\n\n{reached} of {} reached.\n\n\
@@ -263,11 +248,8 @@ fn goals_table(page: &mut String, comparison: &Comparison) {
         verdicts.len(),
     );
     for verdict in &verdicts {
-        let word = if verdict.goal.is_reached(verdict.measured.median) {
-            "reached"
-        } else {
-            "**missed**"
-        };
+        let word =
+            if verdict.goal.is_reached(verdict.measured.median) { "reached" } else { "**missed**" };
         let _ = writeln!(
             page,
             "| {} | {} | {:.2} | {word} |",
@@ -283,32 +265,18 @@ fn verdicts(comparison: &Comparison, reference: usize) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     let mut add = |what: String, goal: Option<Goal>, measured: Option<Spread>| {
         if let (Some(goal), Some(measured)) = (goal, measured) {
-            verdicts.push(Verdict {
-                what,
-                goal,
-                measured,
-            });
+            verdicts.push(Verdict { what, goal, measured });
         }
     };
     // The goals were set with redis-benchmark's load, which is the first source.
-    let first_source = comparison
-        .scenarios
-        .first()
-        .map(|scenario| &scenario.source);
+    let first_source = comparison.scenarios.first().map(|scenario| &scenario.source);
     for scenario in &comparison.scenarios {
         if Some(&scenario.source) != first_source {
             continue;
         }
         let what = format!("{} pipeline {}", scenario.verb.name(), scenario.pipeline);
-        let to_reference = |figure| {
-            ratio(
-                &scenario.samples,
-                SUBJECT,
-                &scenario.samples,
-                reference,
-                figure,
-            )
-        };
+        let to_reference =
+            |figure| ratio(&scenario.samples, SUBJECT, &scenario.samples, reference, figure);
         add(
             format!("{what}, CPU per request, ×"),
             goals::cpu(scenario.verb, scenario.pipeline),
@@ -333,11 +301,7 @@ fn verdicts(comparison: &Comparison, reference: usize) -> Vec<Verdict> {
         }
     }
     if let Some(row) = comparison.memory.iter().find(|row| row.server == SUBJECT) {
-        add(
-            "bytes per key".to_owned(),
-            Some(goals::BYTES_PER_KEY),
-            Spread::of(&row.bytes_per_key),
-        );
+        add("bytes per key".to_owned(), Some(goals::BYTES_PER_KEY), Spread::of(&row.bytes_per_key));
     }
     for row in &comparison.shards {
         add(
@@ -364,9 +328,7 @@ fn losses(page: &mut String, comparison: &Comparison) {
                     "throughput",
                     (|median| median < 0.995) as fn(f64) -> bool,
                 ),
-                (Figure::CpuPerRequest, "CPU per request", |median| {
-                    median > 1.0
-                }),
+                (Figure::CpuPerRequest, "CPU per request", |median| median > 1.005),
             ] {
                 let measured = ratio(&scenario.samples, SUBJECT, &scenario.samples, peer, figure);
                 if let Some(spread) = measured.filter(|spread| lost(spread.median)) {
@@ -381,16 +343,8 @@ fn losses(page: &mut String, comparison: &Comparison) {
             }
         }
     }
-    for row in comparison
-        .latency
-        .iter()
-        .filter(|row| row.server == SUBJECT)
-    {
-        for peer in comparison
-            .latency
-            .iter()
-            .filter(|peer| peer.server != SUBJECT)
-        {
+    for row in comparison.latency.iter().filter(|row| row.server == SUBJECT) {
+        for peer in comparison.latency.iter().filter(|peer| peer.server != SUBJECT) {
             if let Some(spread) = row.ratio_to(peer).filter(|spread| spread.median > 1.005) {
                 lines.push(format!(
                     "round trip, {}: {spread:.2}× that of {}",
@@ -423,12 +377,7 @@ fn losses(page: &mut String, comparison: &Comparison) {
             }
         }
     }
-    list(
-        page,
-        "Where a peer was better",
-        "Nowhere in what was measured.",
-        &lines,
-    );
+    list(page, "Where a peer was better", "Nowhere in what was measured.", &lines);
 }
 
 fn failures(page: &mut String, comparison: &Comparison) {
@@ -454,10 +403,7 @@ fn commands(page: &mut String, comparison: &Comparison) {
     let servers = comparison.servers.iter().map(|facts| &facts.command_line);
     let latency = comparison.latency.iter().map(|row| &row.command_line);
     let shards = comparison.shards.iter().map(|row| &row.command_line);
-    let loads = comparison
-        .scenarios
-        .iter()
-        .map(|Scenario { command_line, .. }| command_line);
+    let loads = comparison.scenarios.iter().map(|Scenario { command_line, .. }| command_line);
     for line in servers.chain(latency).chain(shards).chain(loads) {
         if !line.is_empty() && !seen.contains(&line.as_str()) {
             seen.push(line);

@@ -134,9 +134,8 @@ pub fn ratio(
 ) -> Option<Spread> {
     let (mut our_values, mut their_values) = (Vec::new(), Vec::new());
     for sample in ours.iter().filter(|sample| sample.server == our_server) {
-        let other = theirs
-            .iter()
-            .find(|other| other.server == their_server && other.round == sample.round);
+        let other =
+            theirs.iter().find(|other| other.server == their_server && other.round == sample.round);
         if let Some(other) = other {
             our_values.push(figure.of(sample));
             their_values.push(figure.of(other));
@@ -147,10 +146,7 @@ pub fn ratio(
 
 impl LatencyRow {
     pub fn medians_us(&self) -> Vec<f64> {
-        self.rounds
-            .iter()
-            .map(|(_, trips)| trips.median_us)
-            .collect()
+        self.rounds.iter().map(|(_, trips)| trips.median_us).collect()
     }
 
     pub fn p99s_us(&self) -> Vec<f64> {
@@ -177,12 +173,7 @@ pub mod example {
     use super::*;
 
     fn sample(server: usize, round: usize, requests_per_second: f64, cpu: f64) -> Measured {
-        Measured {
-            server,
-            round,
-            requests_per_second,
-            cpu_us_per_request: cpu,
-        }
+        Measured { server, round, requests_per_second, cpu_us_per_request: cpu }
     }
 
     pub fn comparison() -> Comparison {
@@ -191,10 +182,7 @@ pub mod example {
             version: version.to_owned(),
             command_line: format!("taskset -c 0 {name} --port PORT --save ''"),
         };
-        let trips = |median_us: f64| RoundTrips {
-            median_us,
-            p99_us: median_us * 2.0,
-        };
+        let trips = |median_us: f64| RoundTrips { median_us, p99_us: median_us * 2.0 };
         Comparison {
             date: "2026-01-02".to_owned(),
             machine: Machine {
@@ -301,9 +289,7 @@ mod tests {
     #[test]
     fn latency_ratio_uses_only_rounds_that_both_finished() {
         let comparison = example::comparison();
-        let ratio = comparison.latency[0]
-            .ratio_to(&comparison.latency[1])
-            .unwrap();
+        let ratio = comparison.latency[0].ratio_to(&comparison.latency[1]).unwrap();
         assert_eq!((ratio.median, ratio.max), (0.5, 0.5));
     }
 }

@@ -46,18 +46,13 @@ impl Program {
 
     /// `NAME=command line prefix`, split at blanks.
     pub fn parse_peer(text: &str) -> Result<Program, String> {
-        let (name, command) = text
-            .split_once('=')
-            .ok_or_else(|| format!("'{text}' is not NAME=COMMAND"))?;
+        let (name, command) =
+            text.split_once('=').ok_or_else(|| format!("'{text}' is not NAME=COMMAND"))?;
         let command: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         if name.trim().is_empty() || command.is_empty() {
             return Err(format!("'{text}' is not NAME=COMMAND"));
         }
-        Ok(Program {
-            name: name.trim().to_owned(),
-            command,
-            is_ringfort: false,
-        })
+        Ok(Program { name: name.trim().to_owned(), command, is_ringfort: false })
     }
 }
 
@@ -113,9 +108,7 @@ impl Server {
         fs::create_dir_all(&folder).map_err(Failure::path("creating", &folder))?;
         let log_path = folder.join("log");
         let log = fs::File::create(&log_path).map_err(Failure::path("creating", &log_path))?;
-        let log_too = log
-            .try_clone()
-            .map_err(Failure::path("opening", &log_path))?;
+        let log_too = log.try_clone().map_err(Failure::path("opening", &log_path))?;
         let child = Command::new(&words[0])
             .args(words[1..].iter().map(|word| match word.as_str() {
                 "PORT" => port.to_string(),
@@ -157,21 +150,14 @@ impl Server {
             if let Some(mut client) = ready {
                 return client.info("server");
             }
-            let gone = self
-                .child
-                .try_wait()
-                .map_err(Failure::io("waiting for a server"))?;
+            let gone = self.child.try_wait().map_err(Failure::io("waiting for a server"))?;
             if gone.is_some() || Instant::now() >= deadline {
                 let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 let lines: Vec<&str> = log.lines().rev().take(5).collect();
                 let tail: Vec<&str> = lines.into_iter().rev().collect();
                 return Err(Failure::server(
                     &self.name,
-                    format!(
-                        "'{}' does not answer: {}",
-                        self.command_line,
-                        tail.join(" | ")
-                    ),
+                    format!("'{}' does not answer: {}", self.command_line, tail.join(" | ")),
                 ));
             }
             // The start of a process has no event that an outsider could wait for.
@@ -251,9 +237,7 @@ fn descends_from(mut pid: u32, ancestor: u32) -> bool {
 fn free_port() -> Result<u16, Failure> {
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).map_err(Failure::io("looking for a free port"))?;
-    let address = listener
-        .local_addr()
-        .map_err(Failure::io("looking for a free port"))?;
+    let address = listener.local_addr().map_err(Failure::io("looking for a free port"))?;
     Ok(address.port())
 }
 
@@ -279,10 +263,7 @@ mod tests {
 
     #[test]
     fn a_fork_s_own_version_goes_before_the_one_it_mimics() {
-        assert_eq!(
-            version_of("redis_version:7.2.4\r\nvalkey_version:9.1.2\r\n"),
-            "9.1.2"
-        );
+        assert_eq!(version_of("redis_version:7.2.4\r\nvalkey_version:9.1.2\r\n"), "9.1.2");
         assert_eq!(version_of("redis_version:7.0.15\r\n"), "7.0.15");
         assert_eq!(version_of(""), "unknown");
     }

@@ -25,11 +25,7 @@ impl Spread {
         } else {
             (sorted[middle - 1] + sorted[middle]) / 2.0
         };
-        Some(Spread {
-            median,
-            min: sorted[0],
-            max: sorted[sorted.len() - 1],
-        })
+        Some(Spread { median, min: sorted[0], max: sorted[sorted.len() - 1] })
     }
 
     /// The spread of ours divided by theirs, round by round: what both met in the same round (a noisy
@@ -46,11 +42,7 @@ impl Spread {
 
     /// The same figures in another unit.
     pub fn scaled(self, factor: f64) -> Spread {
-        Spread {
-            median: self.median * factor,
-            min: self.min * factor,
-            max: self.max * factor,
-        }
+        Spread { median: self.median * factor, min: self.min * factor, max: self.max * factor }
     }
 }
 
@@ -58,11 +50,7 @@ impl Spread {
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
-        write!(
-            f,
-            "{:.digits$} ({:.digits$}–{:.digits$})",
-            self.median, self.min, self.max
-        )
+        write!(f, "{:.digits$} ({:.digits$}–{:.digits$})", self.median, self.min, self.max)
     }
 }
 

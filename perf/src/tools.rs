@@ -62,10 +62,7 @@ impl Tool {
             ));
         }
         let memtier = find_on_path(Tool::Memtier.name()).map(|_| Tool::Memtier);
-        Ok([Some(Tool::RedisBenchmark), memtier]
-            .into_iter()
-            .flatten()
-            .collect())
+        Ok([Some(Tool::RedisBenchmark), memtier].into_iter().flatten().collect())
     }
 
     /// How many requests this tool really makes when asked for `requests`: memtier counts by connection.
@@ -125,10 +122,7 @@ impl Tool {
         };
         parsed.ok_or_else(|| {
             let shown: String = output.chars().take(300).collect();
-            Failure::tool(
-                self.name(),
-                format!("'{}' printed: {shown}", display_command(&words)),
-            )
+            Failure::tool(self.name(), format!("'{}' printed: {shown}", display_command(&words)))
         })
     }
 }
@@ -155,10 +149,7 @@ fn run_bounded(words: &[String], cpus: &[usize], limit: Duration) -> Result<Stri
     });
     let deadline = Instant::now() + limit;
     let status = loop {
-        if let Some(status) = child
-            .try_wait()
-            .map_err(Failure::io("waiting for a load tool"))?
-        {
+        if let Some(status) = child.try_wait().map_err(Failure::io("waiting for a load tool"))? {
             break status;
         }
         if Instant::now() >= deadline {
@@ -175,10 +166,7 @@ fn run_bounded(words: &[String], cpus: &[usize], limit: Duration) -> Result<Stri
     if status.success() {
         Ok(text)
     } else {
-        Err(Failure::tool(
-            &words[0],
-            format!("'{shown}' ended with {status}: {text}"),
-        ))
+        Err(Failure::tool(&words[0], format!("'{shown}' ended with {status}: {text}")))
     }
 }
 
@@ -205,9 +193,7 @@ fn csv_fields(line: &str) -> impl Iterator<Item = &str> {
 
 /// Operations per second from the `Totals` line of memtier's summary.
 pub fn parse_memtier_totals(text: &str) -> Option<f64> {
-    let line = text
-        .lines()
-        .find(|line| line.trim_start().starts_with("Totals"))?;
+    let line = text.lines().find(|line| line.trim_start().starts_with("Totals"))?;
     let value: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     (value > 0.0).then_some(value)
 }
@@ -216,13 +202,8 @@ pub fn parse_memtier_totals(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const LOAD: Load = Load {
-        verb: Verb::Get,
-        pipeline: 16,
-        connections: 50,
-        value_bytes: 64,
-        keys: 1_000_000,
-    };
+    const LOAD: Load =
+        Load { verb: Verb::Get, pipeline: 16, connections: 50, value_bytes: 64, keys: 1_000_000 };
 
     #[test]
     fn redis_benchmark_csv_is_read_by_column_name() {
@@ -265,9 +246,7 @@ mod tests {
     #[test]
     fn command_lines_say_the_load() {
         assert_eq!(
-            Tool::RedisBenchmark
-                .command_line(&LOAD, 1000, "PORT")
-                .join(" "),
+            Tool::RedisBenchmark.command_line(&LOAD, 1000, "PORT").join(" "),
             "redis-benchmark -p PORT -t get -d 64 -r 1000000 -c 50 -P 16 -n 1000 --csv"
         );
         let memtier = Tool::Memtier.command_line(&LOAD, 1030, "PORT").join(" ");
