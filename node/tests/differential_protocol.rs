@@ -76,6 +76,11 @@ fn inline_commands_answer_as_redis() {
     let mut inputs: Vec<Vec<u8>> = inputs.iter().map(|input| input.to_vec()).collect();
     inputs.push([b"SET a ".as_slice(), &[b'b'; 60_000], b"\r\nSTRLEN a\r\n"].concat());
     inputs.push(vec![b'a'; 70_000]);
+    // Error texts quote only so much of a command.
+    inputs.push([b"foo ".as_slice(), &[b'y'; 300], b"\r\n"].concat());
+    inputs.push([&[b'z'; 300], b" y\r\n".as_slice()].concat());
+    inputs.push([b"foo ".as_slice(), "a bb ccc ".repeat(40).as_bytes(), b"\r\n"].concat());
+    inputs.push([b"CLIENT ".as_slice(), &[b'y'; 300], b"\r\n"].concat());
     inputs.push([b"ECHO ".as_slice(), "word ".repeat(2000).as_bytes(), b"\r\n"].concat());
     same_answers(&ours, &theirs, &inputs);
 }

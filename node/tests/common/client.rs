@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::reply::{Reply, Unfinished, decode};
+use super::reply::{Reply, Source, decode};
 
 /// A server that says nothing for this long fails the test.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
@@ -89,25 +89,14 @@ impl Client {
     }
 
     pub fn try_read(&mut self) -> io::Result<Reply> {
-        loop {
-            match decode(&self.received[self.consumed..]) {
-                Ok((reply, used)) => {
-                    self.consumed += used;
-                    if self.consumed == self.received.len() {
-                        self.received.clear();
-                        self.consumed = 0;
-                    }
-                    return Ok(reply);
-                }
-                Err(Unfinished::NeedMore) => {}
-                Err(Unfinished::Malformed(what)) => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-                }
-            }
-            if self.receive()? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+        if self.consumed == self.received.len() || self.consumed > 1 << 20 {
+            self.received.drain(..self.consumed);
+            self.consumed = 0;
         }
+        let mut at = self.consumed;
+        let reply = decode(self, &mut at)?;
+        self.consumed = at;
+        Ok(reply)
     }
 
     /// A reply if one comes within `wait`.
@@ -129,7 +118,7 @@ impl Client {
     /// Everything up to the server's close (or reset).
     pub fn read_to_close(&mut self) -> Vec<u8> {
         loop {
-            match self.receive() {
+            match self.receive_some() {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
@@ -147,7 +136,7 @@ impl Client {
     /// Reads raw bytes until `count` of them are there.
     pub fn read_bytes(&mut self, count: usize) -> Vec<u8> {
         while self.received.len() - self.consumed < count {
-            assert_ne!(self.receive().expect("read"), 0, "closed early");
+            assert_ne!(self.receive_some().expect("read"), 0, "closed early");
         }
         let bytes = self.received[self.consumed..self.consumed + count].to_vec();
         self.consumed += count;
@@ -183,11 +172,7 @@ impl Client {
         }
     }
 
-    fn receive(&mut self) -> io::Result<usize> {
-        if self.consumed > 1 << 20 {
-            self.received.drain(..self.consumed);
-            self.consumed = 0;
-        }
+    fn receive_some(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 64 * 1024];
         let count = match &mut self.stream {
             Stream::Tcp(stream) => stream.read(&mut chunk)?,
@@ -195,6 +180,16 @@ impl Client {
         };
         self.received.extend_from_slice(&chunk[..count]);
         Ok(count)
+    }
+}
+
+impl Source for Client {
+    fn bytes(&self) -> &[u8] {
+        &self.received
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        if self.receive_some()? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }
 

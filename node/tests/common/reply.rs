@@ -4,6 +4,7 @@
 //! told apart and numbers with a fraction keep their text, so two equal replies had equal bytes.
 
 use std::fmt;
+use std::io;
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reply {
@@ -160,70 +161,82 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// Why bytes are not (yet) a reply.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Unfinished {
-    NeedMore,
-    Malformed(String),
+/// Bytes that keep arriving. A place in them stays valid while more arrive.
+pub trait Source {
+    fn bytes(&self) -> &[u8];
+
+    /// Waits for more bytes; an error where none can come any more, or in time.
+    fn receive(&mut self) -> io::Result<()>;
 }
 
-/// Decodes one reply from the start of `bytes`; gives it and how many bytes it took.
-pub fn decode(bytes: &[u8]) -> Result<(Reply, usize), Unfinished> {
-    let end = bytes.windows(2).position(|pair| pair == b"\r\n").ok_or(Unfinished::NeedMore)?;
+/// Decodes the reply that starts at `at`, waiting for its bytes, and moves `at` behind it.
+pub fn decode(source: &mut impl Source, at: &mut usize) -> io::Result<Reply> {
+    let start = *at;
+    let line = line(source, at)?;
     let malformed = |what: &str| {
-        let head = &bytes[..bytes.len().min(80)];
-        Unfinished::Malformed(format!("{what} in \"{}\"", head.escape_ascii()))
+        let message = format!("{what} in \"{}\", byte {start}", line.as_bytes().escape_ascii());
+        io::Error::new(io::ErrorKind::InvalidData, message)
     };
-    if end == 0 {
-        return Err(malformed("empty line"));
-    }
-    let line = String::from_utf8_lossy(&bytes[1..end]).into_owned();
-    let mut used = end + 2;
-    let number = || line.parse::<i64>().map_err(|_| malformed("bad number"));
-    let mut members = |count: i64| -> Result<Vec<Reply>, Unfinished> {
-        let count = usize::try_from(count).map_err(|_| malformed("negative count"))?;
-        let mut members = Vec::new();
-        for _ in 0..count {
-            let (member, more) = decode(&bytes[used..])?;
-            used += more;
-            members.push(member);
-        }
-        Ok(members)
-    };
-    let reply = match bytes[0] {
-        b'+' => Reply::Simple(line),
-        b'-' => Reply::Error(line),
+    let Some(kind) = line.bytes().next() else { return Err(malformed("empty line")) };
+    let rest = line.get(1..).unwrap_or_default();
+    let number = || rest.parse::<i64>().map_err(|_| malformed("bad number"));
+    let count = || rest.parse::<usize>().map_err(|_| malformed("bad count"));
+    Ok(match kind {
+        b'+' => Reply::Simple(rest.to_owned()),
+        b'-' => Reply::Error(rest.to_owned()),
         b':' => Reply::Integer(number()?),
-        b'_' if line.is_empty() => Reply::Null,
-        b'#' if line == "t" => Reply::Boolean(true),
-        b'#' if line == "f" => Reply::Boolean(false),
-        b',' => Reply::Double(line),
-        b'(' => Reply::BigNumber(line),
-        b'$' if line == "-1" => Reply::NullBulk,
-        b'*' if line == "-1" => Reply::NullArray,
-        b'*' => Reply::Array(members(number()?)?),
-        b'~' => Reply::Set(members(number()?)?),
-        b'>' => Reply::Push(members(number()?)?),
+        b'_' if rest.is_empty() => Reply::Null,
+        b'#' if rest == "t" => Reply::Boolean(true),
+        b'#' if rest == "f" => Reply::Boolean(false),
+        b',' => Reply::Double(rest.to_owned()),
+        b'(' => Reply::BigNumber(rest.to_owned()),
+        b'$' if rest == "-1" => Reply::NullBulk,
+        b'*' if rest == "-1" => Reply::NullArray,
+        b'*' => Reply::Array(members(source, at, count()?)?),
+        b'~' => Reply::Set(members(source, at, count()?)?),
+        b'>' => Reply::Push(members(source, at, count()?)?),
         b'%' => {
-            let flat = members(number()?.checked_mul(2).ok_or(malformed("bad number"))?)?;
-            let mut flat = flat.into_iter();
-            let mut pairs = Vec::new();
-            while let (Some(key), Some(value)) = (flat.next(), flat.next()) {
-                pairs.push((key, value));
-            }
-            Reply::Map(pairs)
+            let pairs = (0..count()?).map(|_| Ok((decode(source, at)?, decode(source, at)?)));
+            Reply::Map(pairs.collect::<io::Result<_>>()?)
         }
-        kind @ (b'$' | b'=') => {
-            let length = usize::try_from(number()?).map_err(|_| malformed("negative length"))?;
-            let body = bytes.get(used..used + length).ok_or(Unfinished::NeedMore)?;
-            let after = bytes.get(used + length..used + length + 2).ok_or(Unfinished::NeedMore)?;
-            if after != b"\r\n" {
+        b'$' | b'=' => {
+            let end = *at + count()?;
+            while source.bytes().len() < end + 2 {
+                source.receive()?;
+            }
+            let body = source.bytes()[*at..end].to_vec();
+            if &source.bytes()[end..end + 2] != b"\r\n" {
                 return Err(malformed("string not ended by CR LF"));
             }
-            used += length + 2;
-            if kind == b'$' { Reply::Bulk(body.to_vec()) } else { Reply::Verbatim(body.to_vec()) }
+            *at = end + 2;
+            if kind == b'$' { Reply::Bulk(body) } else { Reply::Verbatim(body) }
         }
         _ => return Err(malformed("unknown type")),
-    };
-    Ok((reply, used))
+    })
+}
+
+fn members(source: &mut impl Source, at: &mut usize, count: usize) -> io::Result<Vec<Reply>> {
+    (0..count).map(|_| decode(source, at)).collect()
+}
+
+/// The line at `at` without its CR LF.
+fn line(source: &mut impl Source, at: &mut usize) -> io::Result<String> {
+    let mut searched = *at;
+    loop {
+        let bytes = source.bytes();
+        if let Some(place) = bytes[searched..].iter().position(|byte| *byte == b'\n') {
+            let end = searched + place;
+            let line = String::from_utf8_lossy(&bytes[*at..end]).into_owned();
+            *at = end + 1;
+            return match line.strip_suffix('\r') {
+                Some(line) => Ok(line.to_owned()),
+                None => Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("line without CR: {line}"),
+                )),
+            };
+        }
+        searched = bytes.len();
+        source.receive()?;
+    }
 }
