@@ -4,6 +4,7 @@ use super::database::Block;
 
 /// The former contents of a database. Dropping it frees all of it at once; [`Detached::drop_some`] does so in steps.
 pub struct Detached {
+    #[expect(clippy::vec_box, reason = "blocks come as boxes, and are not worth copying")]
     pub(super) blocks: Vec<Box<Block>>,
     pub(super) len: usize,
     pub(super) memory_bytes: usize,
