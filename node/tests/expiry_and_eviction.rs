@@ -266,13 +266,14 @@ fn without_eviction_writes_are_refused() {
         assert_eq!(client.run("STRLEN key:1"), Reply::Integer(1000));
         assert_eq!(client.run("EXPIRE key:1 1000"), Reply::Integer(1));
         assert_eq!(client.run("RENAME key:1 key:first"), Reply::ok());
+        // Queueing takes memory too, whatever the command.
         transcript(
             &mut client,
             "
             > MULTI
             +OK
             > GET nothing
-            +QUEUED
+            -OOM command not allowed when used memory > 'maxmemory'.
             > SET a b
             -OOM command not allowed when used memory > 'maxmemory'.
             > EXEC
