@@ -60,6 +60,26 @@ impl Effects {
         })
     }
 
+    /// Moves all effects out; whether somebody listens stays.
+    pub fn take(&mut self) -> Effects {
+        Effects {
+            enabled: self.enabled,
+            bytes: std::mem::take(&mut self.bytes),
+            ends: std::mem::take(&mut self.ends),
+        }
+    }
+
+    /// Appends effects that arose elsewhere.
+    pub fn append_all(&mut self, later: Effects) {
+        if self.is_empty() {
+            (self.bytes, self.ends) = (later.bytes, later.ends);
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&later.bytes);
+        self.ends.extend(later.ends.iter().map(|&(database, end)| (database, start + end)));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

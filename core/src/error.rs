@@ -36,6 +36,16 @@ impl Error {
     pub const WATCH_INSIDE_MULTI: Error = Error::new("ERR WATCH inside MULTI is not allowed");
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");
+    pub const SAME_OBJECT: Error = Error::new("ERR source and destination objects are the same");
+    pub const INVALID_CURSOR: Error = Error::new("ERR invalid cursor");
+    pub const FREQUENCY_NOT_TRACKED: Error = Error::new(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+         switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    );
+    pub const IDLE_TIME_NOT_TRACKED: Error = Error::new(
+        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
+         between policies at runtime LRU and LFU data will take some time to adjust.",
+    );
     pub const STRING_TOO_LONG: Error =
         Error::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 

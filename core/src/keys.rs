@@ -241,7 +241,7 @@ impl<'a> Keys<'a> {
     fn visible(&self, key: &Key) -> Option<EntryRef<'_>> {
         self.shard.databases[self.database]
             .get(key)
-            .filter(|entry| !entry.expire_at().is_some_and(|at| self.now > at))
+            .filter(|entry| entry.expire_at().is_none_or(|at| self.now <= at))
     }
 
     #[inline]

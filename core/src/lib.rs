@@ -4,21 +4,28 @@
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod active_expiry;
 pub mod args;
 pub mod command;
+pub mod commands;
 pub mod cx;
+pub mod debug;
+pub mod digest;
 pub mod effect;
 pub mod error;
 pub mod eviction;
+pub mod flush;
 pub mod glob;
 pub mod keys;
 pub mod long_double;
 pub mod notify;
 pub mod number;
 pub mod resp;
+pub mod scan;
 pub mod sequencer;
 pub mod session;
 pub mod shard;
 pub mod slot;
 pub mod store;
+pub mod transfer;
 pub mod watch;

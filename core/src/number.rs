@@ -41,6 +41,15 @@ pub fn integer(text: &[u8]) -> Result<i64, Error> {
     parse_integer(text).ok_or(Error::NOT_AN_INTEGER)
 }
 
+/// An integer argument of a command that must fit 32 bits: a database number.
+pub fn int32(text: &[u8]) -> Result<i32, Error> {
+    let number = integer(text)?;
+    i32::try_from(number).map_err(|_| {
+        let (min, max) = (i32::MIN, i32::MAX);
+        Error::text(format!("ERR value is out of range, value must between {min} and {max}"))
+    })
+}
+
 /// A floating point argument or value as `strtod` reads it: decimal, exponent, hex, `inf`; never NaN, never
 /// with spaces around it.
 pub fn parse_double(text: &[u8]) -> Option<f64> {

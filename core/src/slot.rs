@@ -14,7 +14,7 @@ pub const BLOCK_SLOTS: usize = 64;
 pub const BLOCKS: usize = SLOTS / BLOCK_SLOTS;
 
 /// One of the 16,384 hash slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u16);
 
 impl Slot {

@@ -8,7 +8,6 @@ use ringfort_net::listen;
 
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::log::{Level, log};
 use crate::message::Message;
 use crate::reactor::count_client;
 
@@ -49,17 +48,15 @@ impl Core {
             return;
         }
         if let Err(error) = listen::configure_connection(fd, self.settings.tcp_keepalive_s) {
-            log!(Level::Verbose, "Could not set socket options of a client: {error}");
+            crate::verbose!("Could not set socket options of a client: {error}");
         }
         let (peer, local) = (listen::peer_address(fd), listen::local_address(fd));
         let id = self.shared.next_client.fetch_add(1, Relaxed);
         let (index, token) = self.reserve_connection();
         let slot = self.ring.attach(token, socket);
         let now = self.now.mono_ms();
-        let session = Session {
-            authenticated: self.settings.password.is_none(),
-            ..Session::default()
-        };
+        let session =
+            Session { authenticated: self.settings.password.is_none(), ..Session::default() };
         self.stats.connections_received += 1;
         let connection = Connection::new(id, slot, session, fd, listener, peer, local, now);
         self.insert_connection(index, Box::new(connection));
@@ -75,7 +72,7 @@ impl Core {
 
     pub fn note_accept_failed(&mut self, errno: i32) {
         let error = std::io::Error::from_raw_os_error(errno);
-        log!(Level::Warning, "Accepting client connection: {error}");
+        crate::warning!("Accepting client connection: {error}");
     }
 }
 

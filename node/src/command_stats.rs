@@ -70,12 +70,10 @@ impl CommandStats {
         self.error_replies += 1;
         let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
         let code = String::from_utf8_lossy(code);
-        match self.errors.get_mut(&*code) {
-            Some(count) => *count += 1,
-            None if self.errors.len() < ERROR_CODES_MAX => {
-                self.errors.insert(code.into(), 1);
-            }
-            None => {}
+        if let Some(count) = self.errors.get_mut(&*code) {
+            *count += 1;
+        } else if self.errors.len() < ERROR_CODES_MAX {
+            self.errors.insert(code.into(), 1);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use ringfort_core::resp::Parser;
-use ringfort_core::session::Session;
+use ringfort_core::session::{ReplyMode, Session};
 use ringfort_net::ConnectionSlot;
 
 /// Why a connection's input is not being run.
@@ -14,8 +14,9 @@ use ringfort_net::ConnectionSlot;
 pub enum Wait {
     /// It is.
     None,
-    /// Its commands on other shards must answer first.
+    /// Its commands on other shards must answer first, all of them or those that write.
     Remote,
+    RemoteWrites,
     /// The shard of its next command is stopped by a transaction.
     Gate,
     /// A task answers its last command.
@@ -32,7 +33,9 @@ pub enum Wait {
 #[derive(Debug)]
 pub enum Owed {
     /// A command runs on another shard. `silent`: the client does not want the reply (CLIENT REPLY).
-    Waiting { silent: bool },
+    Waiting {
+        silent: bool,
+    },
     Ready(Vec<u8>),
 }
 
@@ -62,8 +65,6 @@ pub struct Connection {
     pub is_dirty: bool,
     /// Close once everything was sent.
     pub close_after_reply: bool,
-    /// The peer sends nothing more, or receiving is paused.
-    pub ended: bool,
     pub receiving_paused: bool,
     pub listener: usize,
     pub peer: String,
@@ -78,11 +79,84 @@ pub struct Connection {
     pub commands: u64,
     pub input_bytes: u64,
     pub output_bytes: u64,
-    /// Bumped when the task that this connection waits for is given up.
-    pub task: u64,
 }
 
 impl Connection {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which names each")]
+    pub fn new(
+        id: u64,
+        slot: ConnectionSlot,
+        session: Session,
+        file: i32,
+        listener: usize,
+        peer: String,
+        local: String,
+        now_ms: u64,
+    ) -> Self {
+        Connection {
+            id,
+            slot,
+            session,
+            parser: Parser::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            owed: VecDeque::new(),
+            owed_first: 0,
+            remote: 0,
+            remote_writes: 0,
+            write_shard: 0,
+            wait: Wait::None,
+            sending_bytes: 0,
+            is_sending: false,
+            is_dirty: false,
+            close_after_reply: false,
+            receiving_paused: false,
+            listener,
+            peer,
+            local,
+            file,
+            created_ms: now_ms,
+            active_ms: now_ms,
+            over_soft_limit_since_ms: None,
+            last_command: "NULL",
+            commands: 0,
+            input_bytes: 0,
+            output_bytes: 0,
+        }
+    }
+
+    /// Connected from this machine: over loopback or a Unix socket.
+    pub fn is_local(&self) -> bool {
+        self.peer.starts_with("127.")
+            || self.peer.starts_with("[::1]")
+            || self.peer.starts_with('/')
+    }
+
+    /// If it waited for replies of other shards and has them now, ends the wait.
+    pub fn may_resume(&mut self) -> bool {
+        let over = match self.wait {
+            Wait::Remote => self.remote == 0,
+            Wait::RemoteWrites => self.remote_writes == 0,
+            _ => false,
+        };
+        if over {
+            self.wait = Wait::None;
+        }
+        over
+    }
+
+    /// Whether the client wants the reply of the command that is done now; ends CLIENT REPLY SKIP.
+    pub fn take_reply_wish(&mut self) -> bool {
+        match self.session.reply_mode {
+            ReplyMode::On | ReplyMode::Skip => true,
+            ReplyMode::Off => false,
+            ReplyMode::Skipping => {
+                self.session.reply_mode = ReplyMode::On;
+                false
+            }
+        }
+    }
+
     /// Bytes that wait to be taken by the client.
     pub fn output_memory_bytes(&self) -> usize {
         let owed = self.owed.iter().map(|owed| match owed {

@@ -119,6 +119,16 @@ pub struct Core {
     pub command_stats: CommandStats,
     pub slow: SlowLog,
     pub stats: CoreStats,
+    /// The end of the last command timed.
+    pub timed_until: ringfort_net::Ticks,
+    /// Connections that found the way to another core full.
+    pub backlogged: Vec<u32>,
+    /// The core that gets the next connection on a tie.
+    pub next_deal: usize,
+    /// The spin that the loop has set.
+    pub spin_us: u64,
+    /// The node is shut down: the loop ends.
+    pub stopped: bool,
     pub pause: crate::pause::Pause,
     pub latency: crate::slow::LatencyMonitor,
     /// Set by DEBUG SET-ACTIVE-EXPIRE and the like: see [`crate::cron`].
@@ -127,6 +137,7 @@ pub struct Core {
     // Scratch space of the hot path, kept between rounds.
     pub batch: Batch,
     pub prepared: Vec<Prepared>,
+    pub reply_ends: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -156,6 +167,7 @@ impl Core {
         let settings = Settings::from_config(&config);
         let mut shard = Shard::new(hasher, settings.databases, seed);
         shard.settings = settings.shard.clone();
+        let settings_spin_us = settings.spin_us;
         Core {
             id,
             cores,
@@ -186,11 +198,17 @@ impl Core {
             command_stats: CommandStats::new(),
             slow: SlowLog::default(),
             stats: CoreStats::default(),
+            timed_until: ringfort_net::Ticks::now(),
+            backlogged: Vec::new(),
+            next_deal: 0,
+            spin_us: settings_spin_us,
+            stopped: false,
             pause: crate::pause::Pause::default(),
             latency: crate::slow::LatencyMonitor::default(),
             cron: crate::cron::CronState::default(),
             batch: Batch::default(),
             prepared: Vec::new(),
+            reply_ends: Vec::new(),
             config,
         }
     }
@@ -300,6 +318,11 @@ impl Core {
         self.connections[index as usize].connection = Some(connection);
     }
 
+    /// Places for connections, used or free.
+    pub fn connection_places(&self) -> u32 {
+        self.connections.len() as u32
+    }
+
     pub fn connections(&self) -> impl Iterator<Item = (u32, &Connection)> {
         self.connections
             .iter()
@@ -379,7 +402,7 @@ impl Core {
         if self.settings.maxmemory > 0 {
             let policy = self.shard.settings.maxmemory_policy;
             let evictable = if policy.is_volatile() {
-                self.shard.databases.iter().map(|database| database.volatile_len()).sum()
+                self.shard.databases.iter().map(|database| database.expiring_len()).sum()
             } else {
                 self.shard.len()
             };

@@ -92,7 +92,7 @@ impl Core {
             Handler::Keys(handler) => {
                 self.route_keys(index, connection, args, prepared, spec, handler)
             }
-            Handler::Session(SessionCommand::Exec) => exec::exec(self, index, connection),
+            Handler::Session(SessionCommand::Exec) => exec::exec(self, index, connection, spec),
             Handler::Session(command) => {
                 self.feed_monitors(connection, args, spec);
                 self.session_command_timed(index, connection, command, spec, args)
@@ -131,13 +131,14 @@ impl Core {
     ) -> Flow {
         let shard = if self.cores == 1 {
             0
-        } else if spec.has_one_key() {
+        } else if spec.only_key().is_some() {
             prepared.shard as usize
         } else {
-            match self.shards_of(spec, args) {
-                Err(error) => return self.reject(connection, spec, error),
-                Ok(shards) if shards.is_empty() => self.id,
-                Ok(shards) => match shards.single() {
+            let shards = self.shards_of(spec, args);
+            if shards.is_empty() {
+                self.id
+            } else {
+                match shards.single() {
                     Some(shard) => shard,
                     None => {
                         if connection.remote > 0 {
@@ -149,7 +150,7 @@ impl Core {
                         self.feed_monitors(connection, args, spec);
                         return multi_shard::start(self, index, connection, spec, args, shards);
                     }
-                },
+                }
             }
         };
         if connection.remote_writes > 0
@@ -163,15 +164,9 @@ impl Core {
                 self.gate_waiters.push(index);
                 return Flow::Wait(Wait::Gate);
             }
-            let session = &connection.session;
-            let context = crate::execute::Context {
-                database: session.database,
-                protocol: session.protocol,
-                caller: session.caller,
-                client: connection.id,
-            };
-            let first = (prepared.first_key > 0)
-                .then(|| prepared.key(args.at(prepared.first_key.into())));
+            let context = self.context_of(connection);
+            let first =
+                (prepared.first_key > 0).then(|| prepared.key(args.at(prepared.first_key.into())));
             self.feed_monitors(connection, args, spec);
             self.execute(spec, handler, args, context, first, connection.reply_buffer());
             return Flow::Next;
@@ -236,12 +231,12 @@ impl Core {
     }
 
     /// The shards that hold the keys of a command.
-    pub fn shards_of(&self, spec: &'static Spec, args: &Args) -> Result<ShardSet, Error> {
+    pub fn shards_of(&self, spec: &'static Spec, args: &Args) -> ShardSet {
         let mut shards = ShardSet::default();
-        for position in command::keys::keys_of(spec, args)? {
+        for position in command::keys::keys_of(spec, args) {
             shards.insert(self.shard_of(ringfort_core::slot::slot_of(args.at(position))));
         }
-        Ok(shards)
+        shards
     }
 
     /// The way of every command that something may stand in front of: a missing password, MULTI, subscriptions,
@@ -353,7 +348,12 @@ impl Core {
 
     /// Answers with an error in place of running the command.
     #[cold]
-    pub fn reject(&mut self, connection: &mut Connection, spec: &'static Spec, error: Error) -> Flow {
+    pub fn reject(
+        &mut self,
+        connection: &mut Connection,
+        spec: &'static Spec,
+        error: Error,
+    ) -> Flow {
         connection.session.fail_transaction();
         self.command_stats.rejected(spec);
         self.answer_error(connection, error)
@@ -370,7 +370,9 @@ impl Core {
 
     /// DEBUG and the like run only where `enable-debug-command` lets them.
     fn check_protected(&self, connection: &Connection, spec: &Spec) -> Result<(), Error> {
-        if self.config.allows_protected(spec.name, connection.is_local()) {
+        if spec.name != "debug"
+            || self.config.access.enable_debug_command.allows(connection.is_local())
+        {
             return Ok(());
         }
         let option = format!("enable-{}-command", spec.name);

@@ -125,7 +125,9 @@ async fn run(
                 let on = core.borrow().shards_of(spec, &args.args());
                 let home = core.borrow().id;
                 match (on.len(), on.single()) {
-                    (0, _) => phase.entry(home).or_default().push((at, spec, args, client.database)),
+                    (0, _) => {
+                        phase.entry(home).or_default().push((at, spec, args, client.database))
+                    }
                     (_, Some(shard)) => {
                         phase.entry(shard).or_default().push((at, spec, args, client.database));
                     }
@@ -203,7 +205,7 @@ fn run_session_command(
 impl Core {
     /// Ends the watch of `watcher` on this shard; whether nothing it watched had changed.
     pub fn end_watch(&mut self, watcher: Watcher, now: i64) -> bool {
-        let (databases, hasher) = (&self.shard.databases, self.shard.hasher);
+        let (databases, hasher) = (&self.shard.databases, &self.shard.hasher);
         let clean = self.shard.watches.is_clean(watcher, |database, key| {
             databases[database]
                 .get(&hasher.key(key))

@@ -2,13 +2,14 @@
 
 use ringfort_core::args::Args;
 use ringfort_core::command::spec::KeysHandler;
-use ringfort_core::command::{Handler, Spec};
+use ringfort_core::command::{Flags, Handler, Spec};
 use ringfort_core::cx::Cx;
 use ringfort_core::keys::{Caller, Keys};
 use ringfort_core::resp::{Protocol, Reply};
 use ringfort_core::store::Key;
 use ringfort_net::Ticks;
 
+use crate::connection::Connection;
 use crate::core::{Core, Deferred};
 use crate::message::{CommandBatch, Message};
 
@@ -20,9 +21,23 @@ pub struct Context {
     pub caller: Caller,
     /// CLIENT ID, for the slow log.
     pub client: u64,
+    /// Milliseconds since the Unix epoch.
+    pub now: i64,
 }
 
 impl Core {
+    /// The context of a command of `connection` that runs now.
+    #[inline]
+    pub fn context_of(&self, connection: &Connection) -> Context {
+        Context {
+            database: connection.session.database,
+            protocol: connection.session.protocol,
+            caller: connection.session.caller,
+            client: connection.id,
+            now: self.now.wall_ms,
+        }
+    }
+
     /// Commands are timed back to back: the end of one is the beginning of the next, one reading each.
     #[inline]
     pub fn start_timing(&mut self) {
@@ -31,13 +46,7 @@ impl Core {
 
     /// Counts a command that has just run; `error` is the text of its error reply.
     #[inline]
-    pub fn count_command(
-        &mut self,
-        spec: &'static Spec,
-        args: &Args,
-        client: u64,
-        failed: bool,
-    ) {
+    pub fn count_command(&mut self, spec: &'static Spec, args: &Args, client: u64, failed: bool) {
         let now = Ticks::now();
         let ns = now.since_ns(self.timed_until);
         self.timed_until = now;
@@ -71,7 +80,7 @@ impl Core {
         let keys = Keys {
             shard: &mut self.shard,
             database: context.database,
-            now: self.now.wall_ms,
+            now: context.now,
             caller: context.caller,
             first,
         };
@@ -110,6 +119,7 @@ impl Core {
                 protocol: command.protocol,
                 caller: command.caller,
                 client: command.client,
+                now: self.now.wall_ms,
             };
             let Handler::Keys(handler) = command.spec.handler else {
                 unreachable!("only commands on keys travel");
@@ -170,7 +180,7 @@ impl Core {
             };
             connection.settle(command.sequence, reply);
             connection.remote -= 1;
-            if command.spec.is_write() {
+            if command.spec.flags.has(Flags::WRITE) {
                 connection.remote_writes -= 1;
             }
             let index = command.connection;

@@ -93,6 +93,17 @@ impl Core {
         }
     }
 
+    /// Says why a client is about to be closed.
+    fn note_output_limit(&mut self, index: u32) {
+        if let Some(connection) = self.connection(index) {
+            crate::warning!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                connection.id,
+                connection.peer
+            );
+        }
+    }
+
     /// `client-output-buffer-limit`: over the hard limit, or over the soft one for too long.
     fn is_over_output_limit(&self, connection: &mut crate::connection::Connection) -> bool {
         let session = &connection.session;

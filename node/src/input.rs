@@ -162,8 +162,7 @@ impl Core {
         };
         let mut prepared = Prepared { spec: Some(spec), ..Prepared::default() };
         if let Handler::Keys(_) = spec.handler
-            && let Some(at) = command::keys::first_key(spec)
-            && at < args.len()
+            && let Some(at) = command::keys::keys_of(spec, args).next()
         {
             let key = self.shard.hasher.key(args.at(at));
             prepared.first_key = at as u8;
@@ -183,7 +182,8 @@ impl Core {
         args: impl Fn(usize) -> Args<'a>,
     ) {
         let database = &self.shard.databases[database];
-        let own = |one: &&(usize, &Prepared)| one.1.first_key > 0 && one.1.shard as usize == self.id;
+        let own =
+            |one: &&(usize, &Prepared)| one.1.first_key > 0 && one.1.shard as usize == self.id;
         let keys = || {
             prepared
                 .iter()

@@ -11,6 +11,7 @@ use ringfort_core::args::{ArgRange, Args};
 use ringfort_core::command::Spec;
 use ringfort_core::keys::Caller;
 use ringfort_core::resp::Protocol;
+use ringfort_core::slot::Slot;
 
 use crate::core::Core;
 
@@ -25,7 +26,10 @@ pub enum Message {
     Job(u64, Job),
     Result(u64, Box<dyn Any + Send>),
     /// A new connection, dealt to the receiver.
-    Connection { listener: usize, socket: OwnedFd },
+    Connection {
+        listener: usize,
+        socket: OwnedFd,
+    },
 }
 
 pub type Job = Box<dyn FnOnce(&mut Core) -> Box<dyn Any + Send> + Send>;
@@ -50,8 +54,9 @@ pub struct RemoteCommand {
     pub database: u16,
     pub protocol: Protocol,
     pub caller: Caller,
-    /// Slot and hash of the first key.
-    pub slot: u16,
+    /// Position, slot and hash of the first key; position 0 if there is none.
+    pub first_key: u8,
+    pub slot: Slot,
     pub hash: u64,
     /// Its arguments in `ranges`.
     pub first: u32,

@@ -14,7 +14,7 @@ use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
 use ringfort_core::shard::Shard;
 use ringfort_core::slot::slot_of;
-use ringfort_core::transfer::{self, Carried};
+use ringfort_core::transfer::{self, Carried, Outcome};
 
 use crate::client::Client;
 use crate::connection::Connection;
@@ -181,10 +181,7 @@ async fn run_gathered(
 
     let (reply, parts, outcome) = {
         let mut core = core.borrow_mut();
-        let seed = core.shard.next_random() | 1;
-        let mut scratch = Shard::new(core.shard.hasher, core.settings.databases, seed);
-        scratch.settings = core.shard.settings.clone();
-        scratch.effects.enabled = core.shard.effects.enabled;
+        let mut scratch = transfer::scratch(&mut core.shard);
         let places: Vec<(usize, Vec<(usize, Box<[u8]>)>)> = parts
             .into_iter()
             .map(|(shard, carried)| {
@@ -208,16 +205,14 @@ async fn run_gathered(
                 (shard, carried)
             })
             .collect();
-        (reply, parts, transfer::take_outcome(&mut scratch))
+        (reply, parts, Outcome::take(&mut scratch))
     };
     let touched = outcome.touched.clone();
     let back = parts.into_iter().map(|(shard, carried)| {
         let touched = touched.clone();
         on_core(core, shard, move |core| {
             carried.into_iter().for_each(|one| transfer::install(&mut core.shard, one));
-            for (database, key) in &touched {
-                core.shard.watches.touch(*database, key);
-            }
+            transfer::spoil_watches(&mut core.shard, &touched);
         })
     });
     futures_util::future::join_all(back).await;

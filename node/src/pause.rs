@@ -48,14 +48,15 @@ impl Pause {
         if now_ms >= until {
             return false;
         }
-        let writes = |spec: &Spec| spec.flags.has(Flags::WRITE) || spec.flags.has(Flags::MAY_REPLICATE);
+        let writes =
+            |spec: &Spec| spec.flags.has(Flags::WRITE) || spec.flags.has(Flags::MAY_REPLICATE);
         match mode {
             PauseMode::Write => match spec.handler {
-                Handler::Session(SessionCommand::Exec) => connection
-                    .session
-                    .transaction
-                    .as_ref()
-                    .is_some_and(|transaction| transaction.queued.iter().any(|(spec, _)| writes(spec))),
+                Handler::Session(SessionCommand::Exec) => {
+                    connection.session.transaction.as_ref().is_some_and(|transaction| {
+                        transaction.queued.iter().any(|(spec, _)| writes(spec))
+                    })
+                }
                 _ => writes(spec),
             },
             // CLIENT itself stays usable, or nobody could end the pause.

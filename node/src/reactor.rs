@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_net::{Event, Parker, Spin};
 
-use crate::core::{Core, Deferred};
+use crate::core::Core;
 use crate::message::Message;
 use crate::tasks::{CoreHandle, Tasks};
 
@@ -56,39 +56,37 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
         if rounds % ROUNDS_PER_YIELD == 0 {
             glommio::executor().yield_if_needed().await;
         }
-        let mut core = handle.borrow_mut();
-        if core.spin_us != core.settings.spin_us {
-            core.spin_us = core.settings.spin_us;
-            spin = Spin::new(core.spin_us);
-        }
-        if core.has_work() {
+        if !spin_and_prepare(&mut handle.borrow_mut(), &mut spin, &parker) {
             continue;
         }
-        let from = ringfort_net::clock::monotonic_us();
-        core.stats.spins += 1;
-        let fruitful = spin.spin(|| core.has_work());
-        core.stats.spin_us += ringfort_net::clock::monotonic_us() - from;
-        core.stats.spins_fruitful += u64::from(fruitful);
-        if fruitful {
-            continue;
-        }
-        let core = &mut *core;
-        let mailbox = &mut core.mailbox;
-        if !parker.prepare(&mut core.ring, |_| mailbox.has_work()) {
-            continue;
-        }
-        core.stats.parks += 1;
-        let parked_at = ringfort_net::Ticks::now();
-        let _ = core;
-        park(&handle, &parker, &mut tasks).await?;
-        spin.woke_after(parked_at);
+        let slept = parker.sleep().await;
+        parker.finish(&mut handle.borrow_mut().ring);
+        slept?;
+        spin.woke();
     }
 }
 
-async fn park(handle: &CoreHandle, parker: &Parker, _tasks: &mut Tasks) -> std::io::Result<()> {
-    let slept = parker.sleep().await;
-    parker.finish(&mut handle.borrow_mut().ring);
-    slept
+/// With nothing to do: looks around for a bounded time, then makes ready to park. `false`: there is work.
+fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> bool {
+    if core.spin_us != core.settings.spin_us {
+        core.spin_us = core.settings.spin_us;
+        *spin = Spin::new(core.spin_us);
+    }
+    if core.has_work() {
+        return false;
+    }
+    let from = ringfort_net::clock::monotonic_us();
+    core.stats.spins += 1;
+    let fruitful = spin.spin(|| core.has_work());
+    core.stats.spin_us += ringfort_net::clock::monotonic_us() - from;
+    core.stats.spins_fruitful += u64::from(fruitful);
+    if fruitful {
+        return false;
+    }
+    let mailbox = &core.mailbox;
+    let parked = parker.prepare(&mut core.ring, |_| mailbox.has_work());
+    core.stats.parks += u64::from(parked);
+    parked
 }
 
 /// Polls tasks, runs the input of connections whose wait is over, and again, until neither has more.
@@ -175,18 +173,6 @@ impl Core {
         // As Redis: a closed connection is gone, with whatever was under way.
         let _ = connection;
         self.close_connection(index);
-    }
-
-    /// Frees the places of deferred work whose core has gone; used when the node goes down.
-    pub fn drop_deferred(&mut self) {
-        while let Some(Deferred::Batch { batch, .. } | Deferred::Job { .. }) =
-            self.deferred.pop_front().map(|deferred| match deferred {
-                Deferred::Batch { from, batch } => Deferred::Batch { from, batch },
-                job => job,
-            })
-        {
-            let _ = batch;
-        }
     }
 }
 

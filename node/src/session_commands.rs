@@ -1,7 +1,7 @@
 //! Commands that need only the connection they arrive on.
 
 use ringfort_core::args::Args;
-use ringfort_core::command::{SessionCommand, Spec, introspect};
+use ringfort_core::command::{SessionCommand, Spec, help, introspect};
 use ringfort_core::error::{CommandResult, Error};
 use ringfort_core::number;
 use ringfort_core::resp::{Protocol, Reply};
@@ -128,16 +128,14 @@ impl Core {
                     reply_to(connection).ok();
                 }
             }
-            Command => introspect::command(&mut reply_to(connection)),
-            CommandCount => introspect::command_count(&mut reply_to(connection)),
-            CommandInfo => introspect::command_info(&mut reply_to(connection), args),
-            CommandDocs => introspect::command_docs(&mut reply_to(connection), args),
-            CommandList => introspect::command_list(&mut reply_to(connection), args)?,
-            CommandGetkeys => introspect::command_getkeys(&mut reply_to(connection), args)?,
-            CommandGetkeysandflags => {
-                introspect::command_getkeysandflags(&mut reply_to(connection), args)?;
-            }
-            Help => ringfort_core::command::help::help(&mut reply_to(connection), spec),
+            Command
+            | CommandCount
+            | CommandInfo
+            | CommandDocs
+            | CommandList
+            | CommandGetkeys
+            | CommandGetkeysandflags => introspect::run(command, &mut reply_to(connection), args)?,
+            Help => help::write_help(&mut reply_to(connection), spec),
             Lolwut => crate::lolwut::lolwut(&mut reply_to(connection), args)?,
             ClientInfo | ClientGetname | ClientSetname | ClientSetinfo | ClientNoEvict
             | ClientNoTouch | ClientGetredir | ClientTrackinginfo | Readonly | Readwrite
@@ -242,9 +240,8 @@ impl Core {
     fn hello(&mut self, connection: &mut Connection, args: &Args) -> CommandResult {
         let mut protocol = connection.session.protocol;
         if let Some(version) = args.get(1) {
-            let version = number::parse_integer(version).ok_or(Error::new(
-                "ERR Protocol version is not an integer or out of range",
-            ))?;
+            let version = number::parse_integer(version)
+                .ok_or(Error::new("ERR Protocol version is not an integer or out of range"))?;
             protocol = match version {
                 2 => Protocol::Resp2,
                 3 => Protocol::Resp3,

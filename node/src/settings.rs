@@ -3,7 +3,10 @@
 use ringfort_core::resp::Limits;
 use ringfort_core::shard::ShardSettings;
 
-use crate::config::Config;
+use ringfort_core::notify::Classes;
+use ringfort_core::shard::Policy;
+
+use crate::config::{self, Config, EvictionPolicy, PipelineOrder};
 
 /// One class of `client-output-buffer-limit`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,8 +32,8 @@ pub struct Settings {
     pub timeout_ms: u64,
     pub tcp_keepalive_s: u32,
     pub protected_mode: bool,
-    /// Commands slower than so many microseconds are logged; negative: none.
-    pub slowlog_us: i64,
+    /// Commands that take at least so many nanoseconds are logged; `u64::MAX`: none.
+    pub slow_ns: u64,
     pub slowlog_max: usize,
     /// Events slower than so many milliseconds are kept; 0: none.
     pub latency_ms: u64,
@@ -39,4 +42,70 @@ pub struct Settings {
     pub strict_order: bool,
     pub hz: u64,
     pub shard: ShardSettings,
+}
+
+impl Settings {
+    pub fn from_config(config: &Config) -> Self {
+        let limits = config.clients.client_output_buffer_limit;
+        Settings {
+            databases: config.process.databases as usize,
+            maxclients: config.clients.maxclients as usize,
+            maxmemory: config.memory.maxmemory_bytes,
+            limits: Limits {
+                bulk_bytes_max: config.clients.proto_max_bulk_len_bytes as usize,
+                authenticated: true,
+            },
+            query_buffer_bytes_max: config.clients.client_query_buffer_limit_bytes as usize,
+            output_normal: OutputLimit::from(limits.normal),
+            output_pubsub: OutputLimit::from(limits.pubsub),
+            password: config.access.requirepass.as_option().map(Into::into),
+            timeout_ms: u64::from(config.clients.timeout_seconds) * 1000,
+            tcp_keepalive_s: config.network.tcp_keepalive_seconds,
+            protected_mode: config.access.protected_mode,
+            slow_ns: u64::try_from(config.monitoring.slowlog_log_slower_than_us)
+                .map_or(u64::MAX, |us| us.saturating_mul(1000)),
+            slowlog_max: config.monitoring.slowlog_max_len as usize,
+            latency_ms: config.monitoring.latency_monitor_threshold_ms as u64,
+            latency_tracking: config.monitoring.latency_tracking,
+            spin_us: config.sharding.io_spin_us.into(),
+            strict_order: config.sharding.pipeline_order == PipelineOrder::Strict,
+            hz: config.process.hz as u64,
+            shard: shard_settings(config),
+        }
+    }
+}
+
+impl From<config::OutputLimit> for OutputLimit {
+    fn from(limit: config::OutputLimit) -> Self {
+        OutputLimit {
+            hard_bytes: limit.hard_bytes as usize,
+            soft_bytes: limit.soft_bytes as usize,
+            soft_ms: u64::from(limit.soft_seconds) * 1000,
+        }
+    }
+}
+
+fn shard_settings(config: &Config) -> ShardSettings {
+    let memory = &config.memory;
+    ShardSettings {
+        maxmemory_policy: match memory.maxmemory_policy {
+            EvictionPolicy::NoEviction => Policy::NoEviction,
+            EvictionPolicy::AllkeysLru => Policy::AllKeysLru,
+            EvictionPolicy::AllkeysLfu => Policy::AllKeysLfu,
+            EvictionPolicy::AllkeysRandom => Policy::AllKeysRandom,
+            EvictionPolicy::VolatileLru => Policy::VolatileLru,
+            EvictionPolicy::VolatileLfu => Policy::VolatileLfu,
+            EvictionPolicy::VolatileRandom => Policy::VolatileRandom,
+            EvictionPolicy::VolatileTtl => Policy::VolatileTtl,
+        },
+        maxmemory_samples: memory.maxmemory_samples as usize,
+        lfu_log_factor: memory.lfu_log_factor,
+        lfu_decay_minutes: memory.lfu_decay_time_minutes,
+        notify: Classes(config.monitoring.notify_keyspace_events.0.into()),
+        string_bytes_max: config.clients.proto_max_bulk_len_bytes as usize,
+        lazyfree_lazy_expire: memory.lazyfree_lazy_expire,
+        lazyfree_lazy_eviction: memory.lazyfree_lazy_eviction,
+        lazyfree_lazy_user_del: memory.lazyfree_lazy_user_del,
+        ..ShardSettings::default()
+    }
 }

@@ -30,6 +30,8 @@ pub struct Shared {
     pub monitors: AtomicUsize,
     /// No new connections; the cores are going down.
     pub shutting_down: AtomicBool,
+    /// A signal asked for a shutdown.
+    pub signalled: AtomicBool,
     /// Forty hex digits, new at every start.
     pub run_id: String,
     /// Seeds of the key hash, the same on every core.
@@ -48,6 +50,7 @@ impl Shared {
             peak_memory_bytes: AtomicI64::new(0),
             monitors: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
+            signalled: AtomicBool::new(false),
             run_id,
             hash_seeds: seeds,
             started_ms,

@@ -109,9 +109,8 @@ pub async fn on_shard<R: Send + 'static>(
         let (number, answer) = core.calls.expect();
         (core.id, number, answer)
     };
-    let boxed: crate::message::Job = Box::new(move |core: &mut Core| {
-        Box::new(job(core)) as Box<dyn std::any::Any + Send>
-    });
+    let boxed: crate::message::Job =
+        Box::new(move |core: &mut Core| Box::new(job(core)) as Box<dyn std::any::Any + Send>);
     core.borrow_mut().post(shard, move |core| {
         if core.gate.is_stopped() {
             core.deferred.push_back(Deferred::Job { from: here, number, job: boxed });

@@ -84,11 +84,14 @@ pub enum ArgumentKind {
     Block,
 }
 
+/// Runs a command on the shard that owns its keys.
+pub type KeysHandler = fn(&mut Cx, &Args) -> CommandResult;
+
 /// Who runs a command.
 #[derive(Clone, Copy, Debug)]
 pub enum Handler {
     /// The shard that owns its keys.
-    Keys(fn(&mut Cx, &Args) -> CommandResult),
+    Keys(KeysHandler),
     /// The core of the connection, from the connection's session alone.
     Session(SessionCommand),
     /// The node: other cores or its configuration take part.

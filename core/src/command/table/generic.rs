@@ -1,12 +1,12 @@
 //! The commands on keys of any type: removal, expiry, names, walks.
 
-use super::pending;
 use crate::command::build::*;
 use crate::command::spec::{Argument, KeySpec, NodeCommand, SessionCommand, Spec, Split};
+use crate::commands::{expire, keys, object};
 
 pub const COMMANDS: &[Spec] = &[
     Spec::new("del", -2)
-        .run(pending)
+        .run(keys::del)
         .split(Split::Sum)
         .flags("write")
         .acl("keyspace")
@@ -19,7 +19,7 @@ pub const COMMANDS: &[Spec] = &[
         )
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
     Spec::new("unlink", -2)
-        .run(pending)
+        .run(keys::unlink)
         .split(Split::Sum)
         .flags("write fast")
         .acl("keyspace")
@@ -32,7 +32,7 @@ pub const COMMANDS: &[Spec] = &[
         )
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
     Spec::new("exists", -2)
-        .run(pending)
+        .run(keys::exists)
         .split(Split::Sum)
         .flags("readonly fast")
         .acl("keyspace")
@@ -42,7 +42,7 @@ pub const COMMANDS: &[Spec] = &[
         .history(&[("3.0.3", "Takes several keys.")])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
     Spec::new("touch", -2)
-        .run(pending)
+        .run(keys::touch)
         .split(Split::Sum)
         .flags("readonly fast")
         .acl("keyspace")
@@ -55,14 +55,14 @@ pub const COMMANDS: &[Spec] = &[
         )
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
     Spec::new("type", 2)
-        .run(pending)
+        .run(keys::key_type)
         .flags("readonly fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RO")])
         .arguments(&[KEY])
         .docs("1.0.0", "O(1)", "Tells the type of the value under a key."),
     Spec::new("expire", -3)
-        .run(pending)
+        .run(expire::expire)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW update")])
@@ -70,7 +70,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.0", "O(1)", "Makes a key expire after some seconds.")
         .history(&[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")]),
     Spec::new("pexpire", -3)
-        .run(pending)
+        .run(expire::pexpire)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW update")])
@@ -78,7 +78,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("2.6.0", "O(1)", "Makes a key expire after some milliseconds.")
         .history(&[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")]),
     Spec::new("expireat", -3)
-        .run(pending)
+        .run(expire::expireat)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW update")])
@@ -86,7 +86,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.2.0", "O(1)", "Makes a key expire at a Unix time in seconds.")
         .history(&[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")]),
     Spec::new("pexpireat", -3)
-        .run(pending)
+        .run(expire::pexpireat)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW update")])
@@ -94,7 +94,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("2.6.0", "O(1)", "Makes a key expire at a Unix time in milliseconds.")
         .history(&[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")]),
     Spec::new("ttl", 2)
-        .run(pending)
+        .run(expire::ttl)
         .flags("readonly fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RO access")])
@@ -103,7 +103,7 @@ pub const COMMANDS: &[Spec] = &[
         .history(&[("2.8.0", "Answers -2 for a key that does not exist.")])
         .tips(&["nondeterministic_output"]),
     Spec::new("pttl", 2)
-        .run(pending)
+        .run(expire::pttl)
         .flags("readonly fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RO access")])
@@ -112,35 +112,35 @@ pub const COMMANDS: &[Spec] = &[
         .history(&[("2.8.0", "Answers -2 for a key that does not exist.")])
         .tips(&["nondeterministic_output"]),
     Spec::new("expiretime", 2)
-        .run(pending)
+        .run(expire::expiretime)
         .flags("readonly fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RO access")])
         .arguments(&[KEY])
         .docs("7.0.0", "O(1)", "Tells the Unix time in seconds at which a key expires."),
     Spec::new("pexpiretime", 2)
-        .run(pending)
+        .run(expire::pexpiretime)
         .flags("readonly fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RO access")])
         .arguments(&[KEY])
         .docs("7.0.0", "O(1)", "Tells the Unix time in milliseconds at which a key expires."),
     Spec::new("persist", 2)
-        .run(pending)
+        .run(expire::persist)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW update")])
         .arguments(&[KEY])
         .docs("2.2.0", "O(1)", "Drops the expiry of a key."),
     Spec::new("rename", 3)
-        .run(pending)
+        .run(keys::rename)
         .flags("write")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW access delete"), KeySpec::at(2, "OW update")])
         .arguments(&[KEY, key("newkey").key_spec(1)])
         .docs("1.0.0", "O(1)", "Gives a key another name, replacing what has that name."),
     Spec::new("renamenx", 3)
-        .run(pending)
+        .run(keys::renamenx)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW access delete"), KeySpec::at(2, "OW insert")])
@@ -148,7 +148,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.0", "O(1)", "Gives a key another name unless that name is taken.")
         .history(&[("3.2.0", "Both names may be the same.")]),
     Spec::new("copy", -3)
-        .run(pending)
+        .run(keys::copy)
         .flags("write denyoom")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RO access"), KeySpec::at(2, "OW update")])
@@ -164,7 +164,7 @@ pub const COMMANDS: &[Spec] = &[
             "Stores a copy of a value under another key.",
         ),
     Spec::new("move", 3)
-        .run(pending)
+        .run(keys::move_key)
         .flags("write fast")
         .acl("keyspace")
         .keys(&[KeySpec::at(1, "RW access update")])
@@ -221,7 +221,7 @@ pub const COMMANDS: &[Spec] = &[
 
 const OBJECT_SUBCOMMANDS: &[Spec] = &[
     Spec::new("object|encoding", 3)
-        .run(pending)
+        .run(object::encoding)
         .flags("readonly")
         .acl("keyspace")
         .keys(&[KeySpec::at(2, "RO")])
@@ -229,7 +229,7 @@ const OBJECT_SUBCOMMANDS: &[Spec] = &[
         .docs("2.2.3", "O(1)", "Tells how the value of a key is encoded.")
         .tips(&["nondeterministic_output"]),
     Spec::new("object|freq", 3)
-        .run(pending)
+        .run(object::freq)
         .flags("readonly")
         .acl("keyspace")
         .keys(&[KeySpec::at(2, "RO")])
@@ -246,7 +246,7 @@ const OBJECT_SUBCOMMANDS: &[Spec] = &[
         .acl("keyspace")
         .docs("6.2.0", "O(1)", "Lists the subcommands."),
     Spec::new("object|idletime", 3)
-        .run(pending)
+        .run(object::idletime)
         .flags("readonly")
         .acl("keyspace")
         .keys(&[KeySpec::at(2, "RO")])
@@ -254,7 +254,7 @@ const OBJECT_SUBCOMMANDS: &[Spec] = &[
         .docs("2.2.3", "O(1)", "Tells for how many seconds a key was not used.")
         .tips(&["nondeterministic_output"]),
     Spec::new("object|refcount", 3)
-        .run(pending)
+        .run(object::refcount)
         .flags("readonly")
         .acl("keyspace")
         .keys(&[KeySpec::at(2, "RO")])

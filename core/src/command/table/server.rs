@@ -1,8 +1,8 @@
 //! The commands on the server as a whole: databases, configuration, introspection.
 
-use super::pending;
 use crate::command::build::*;
 use crate::command::spec::{Argument, KeySpec, NodeCommand, SessionCommand, Spec};
+use crate::commands::object;
 
 pub const COMMANDS: &[Spec] = &[
     Spec::new("dbsize", 1)
@@ -254,7 +254,7 @@ const MEMORY_SUBCOMMANDS: &[Spec] = &[
         .docs("4.0.0", "O(1)", "Reports what memory is used for.")
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
     Spec::new("memory|usage", -3)
-        .run(pending)
+        .run(object::memory_usage)
         .flags("readonly")
         .keys(&[KeySpec::at(2, "RO")])
         .arguments(&[KEY, integer("count").token("SAMPLES").optional()])

@@ -1,0 +1,95 @@
+//! Commands that look behind a key: OBJECT ENCODING, FREQ, IDLETIME, REFCOUNT, and MEMORY USAGE.
+//!
+//! Source: redis.io, "Commands", groups generic and server.
+
+use crate::args::Args;
+use crate::cx::Cx;
+use crate::error::{CommandResult, Error};
+use crate::eviction;
+use crate::number;
+use crate::store::{EntryRef, Value};
+
+/// What Redis answers for values of which it keeps one copy for all keys.
+const SHARED_REFCOUNT: i64 = i32::MAX as i64;
+
+/// Integers from 0 to below this are such values.
+const SHARED_INTEGERS: i64 = 10_000;
+
+/// OBJECT ENCODING key
+pub fn encoding(cx: &mut Cx, args: &Args) -> CommandResult {
+    let key = cx.keys.key(args.at(2));
+    match cx.keys.inspect_quietly(&key).map(|entry| entry.encoding().name()) {
+        None => cx.reply.null(),
+        Some(name) => cx.reply.text(name),
+    }
+    Ok(())
+}
+
+/// OBJECT REFCOUNT key
+pub fn refcount(cx: &mut Cx, args: &Args) -> CommandResult {
+    let key = cx.keys.key(args.at(2));
+    match cx.keys.inspect_quietly(&key).map(|entry| reference_count(&entry)) {
+        None => cx.reply.null(),
+        Some(count) => cx.reply.int(count),
+    }
+    Ok(())
+}
+
+/// How many users a value would have in Redis. Here each has one.
+pub fn reference_count(entry: &EntryRef) -> i64 {
+    match entry.value() {
+        Value::Integer(number) if (0..SHARED_INTEGERS).contains(&number) => SHARED_REFCOUNT,
+        _ => 1,
+    }
+}
+
+/// OBJECT IDLETIME key
+pub fn idletime(cx: &mut Cx, args: &Args) -> CommandResult {
+    let key = cx.keys.key(args.at(2));
+    let now = cx.keys.now;
+    let Some(access) = cx.keys.inspect_quietly(&key).map(|entry| entry.access()) else {
+        cx.reply.null();
+        return Ok(());
+    };
+    if cx.keys.shard.settings.maxmemory_policy.is_lfu() {
+        return Err(Error::IDLE_TIME_NOT_TRACKED);
+    }
+    cx.reply.int(eviction::idle_seconds(access, now) as i64);
+    Ok(())
+}
+
+/// OBJECT FREQ key
+pub fn freq(cx: &mut Cx, args: &Args) -> CommandResult {
+    let key = cx.keys.key(args.at(2));
+    let Some(access) = cx.keys.inspect_quietly(&key).map(|entry| entry.access()) else {
+        cx.reply.null();
+        return Ok(());
+    };
+    let settings = &cx.keys.shard.settings;
+    if !settings.maxmemory_policy.is_lfu() {
+        return Err(Error::FREQUENCY_NOT_TRACKED);
+    }
+    cx.reply.int(eviction::frequency(access, settings, cx.keys.now).into());
+    Ok(())
+}
+
+/// MEMORY USAGE key [SAMPLES count]. A string is measured whole, so the number of samples changes nothing.
+pub fn memory_usage(cx: &mut Cx, args: &Args) -> CommandResult {
+    let mut at = 3;
+    while at < args.len() {
+        if !args.is(at, "samples") || at + 1 == args.len() {
+            return Err(Error::SYNTAX);
+        }
+        if number::integer(args.at(at + 1))? < 0 {
+            return Err(Error::SYNTAX);
+        }
+        at += 2;
+    }
+    let key = cx.keys.key(args.at(2));
+    // Looks behind expiry too: what is still there uses memory.
+    match cx.keys.shard.databases[cx.keys.database].get(&key) {
+        None => cx.reply.null(),
+        Some(entry) => cx.reply.int((entry.memory_bytes() + size_of::<usize>()) as i64),
+    }
+    Ok(())
+}

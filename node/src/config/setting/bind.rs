@@ -1,0 +1,121 @@
+//! `bind`: the addresses to listen on. `-` before one means that it need not exist on this machine, `*` is
+//! every address of its family; an address with a colon is IPv6.
+
+use super::Text;
+use crate::config::directive::{Kind, Line, Reason, Setting};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+const ADDRESSES_MAX: usize = 16;
+
+/// No address at all means not to listen on TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bind(Vec<Text>);
+
+/// One address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindAddress {
+    pub host: String,
+    /// Go on without it when this machine has no such address.
+    pub optional: bool,
+}
+
+impl Bind {
+    pub fn addresses(&self) -> impl Iterator<Item = BindAddress> {
+        self.0.iter().map(|text| {
+            let text = text.to_string();
+            match text.strip_prefix('-') {
+                Some(host) => BindAddress { host: host.into(), optional: true },
+                None => BindAddress { host: text, optional: false },
+            }
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this is what a file that says nothing gives: every address.
+    pub fn is_default(&self) -> bool {
+        matches!(&*self.0, [any, any_v6] if any.as_bytes() == b"*" && any_v6.as_bytes() == b"-::*")
+    }
+}
+
+impl BindAddress {
+    pub fn is_ipv6(&self) -> bool {
+        self.host.contains(':')
+    }
+
+    /// The socket addresses to listen on; a name may have several, of which the first that works counts.
+    /// Looks a name up (blocking) unless it is an address.
+    pub fn resolve(&self, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let any: Option<IpAddr> = match &*self.host {
+            "*" => Some(Ipv4Addr::UNSPECIFIED.into()),
+            "::*" => Some(Ipv6Addr::UNSPECIFIED.into()),
+            _ => None,
+        };
+        if let Some(any) = any {
+            return Ok(vec![SocketAddr::new(any, port)]);
+        }
+        let found = (&*self.host, port).to_socket_addrs()?;
+        Ok(found.filter(|address| address.is_ipv6() == self.is_ipv6()).collect())
+    }
+}
+
+impl Setting for Bind {
+    fn parse(_: &Self, _: &Kind, words: &[Vec<u8>], _: bool) -> Result<Self, Reason> {
+        if words.len() > ADDRESSES_MAX {
+            return Err("Too many bind addresses specified.".into());
+        }
+        Ok(match words {
+            [only] if only.is_empty() => Bind::default(),
+            words => Bind(words.iter().map(|word| Text::from(&**word)).collect()),
+        })
+    }
+
+    fn show(&self, _: &Kind) -> Vec<u8> {
+        self.0.iter().map(Text::as_bytes).collect::<Vec<_>>().join(&b' ')
+    }
+
+    fn lines(&self, kind: &Kind, name: &str, default: &Self) -> Vec<Line> {
+        if self == default {
+            return Vec::new();
+        }
+        let value = if self.is_empty() { b"\"\"".to_vec() } else { self.show(kind) };
+        vec![Line::new(name, &value, true)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Bind, Reason> {
+        let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        Bind::parse(&Bind::default(), &Kind::Own, &words, false)
+    }
+
+    #[test]
+    fn a_dash_makes_an_address_optional() {
+        let bind = parse(&["127.0.0.1", "-::1"]).unwrap();
+        let addresses: Vec<_> = bind.addresses().collect();
+        assert!(!addresses[0].optional && !addresses[0].is_ipv6());
+        assert!(addresses[1].optional && addresses[1].is_ipv6());
+        assert_eq!(addresses[1].resolve(7).unwrap(), ["[::1]:7".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_star_is_every_address_of_its_family() {
+        let bind = parse(&["*", "-::*"]).unwrap();
+        assert!(bind.is_default());
+        let found: Vec<_> =
+            bind.addresses().flat_map(|address| address.resolve(1).unwrap()).collect();
+        assert_eq!(found, ["0.0.0.0:1".parse().unwrap(), "[::]:1".parse().unwrap()]);
+    }
+
+    #[test]
+    fn an_empty_word_binds_nothing() {
+        assert!(parse(&[""]).unwrap().is_empty());
+        assert!(parse(&["x"; 17]).is_err());
+    }
+}

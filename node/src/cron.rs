@@ -1,0 +1,250 @@
+//! What a core does by the clock: expiry in small slices, idle clients, the end of a pause, memory.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use ringfort_core::{active_expiry, eviction};
+
+use crate::connection::Wait;
+use crate::core::Core;
+
+/// When the core's periodic work is due, in microseconds of the monotonic clock.
+#[derive(Default)]
+pub struct CronState {
+    due_us: u64,
+    /// Active expiry stopped at its budget with keys still due.
+    pub expiry_unfinished: bool,
+    /// Detached tables that are freed a little at a time.
+    pub detached: Vec<ringfort_core::store::Detached>,
+    /// Where the walk over idle clients goes on.
+    next_client: u32,
+    pub ops: OpsMeter,
+    /// Bytes used by the largest of this core's client buffers lately, for INFO.
+    pub evicting: bool,
+}
+
+/// Commands and bytes per second, sampled every 100 ms over 16 samples, as Redis does.
+#[derive(Debug, Default)]
+pub struct OpsMeter {
+    samples: [[f64; 3]; 16],
+    at: usize,
+    last: [u64; 3],
+    last_us: u64,
+}
+
+impl OpsMeter {
+    fn sample(&mut self, now_us: u64, totals: [u64; 3]) {
+        if self.last_us > 0 && now_us > self.last_us {
+            let seconds = (now_us - self.last_us) as f64 / 1e6;
+            for (meter, (total, last)) in totals.iter().zip(self.last).enumerate() {
+                self.samples[self.at][meter] = (total.saturating_sub(last)) as f64 / seconds;
+            }
+            self.at = (self.at + 1) % self.samples.len();
+        }
+        self.last = totals;
+        self.last_us = now_us;
+    }
+
+    /// Commands, bytes in, bytes out per second.
+    pub fn rates(&self) -> [f64; 3] {
+        let mut rates = [0.0; 3];
+        for (meter, rate) in rates.iter_mut().enumerate() {
+            *rate = self.samples.iter().map(|sample| sample[meter]).sum::<f64>()
+                / self.samples.len() as f64;
+        }
+        rates
+    }
+}
+
+/// Entries looked at between two looks at the clock.
+const EXPIRY_STEP_ENTRIES: usize = 400;
+
+/// The share of a busy core that expiry may take: microseconds per turn, with turns this far apart at least.
+const EXPIRY_SLICE_US: u64 = 1_000;
+const CRON_PERIOD_US: u64 = 100_000;
+
+/// Entries freed per round of a table that was flushed.
+const FREED_PER_ROUND: usize = 2_000;
+
+/// Keys evicted by one command before it goes on to be refused, and per round in the background.
+const EVICTIONS_PER_STEP: usize = 64;
+
+impl Core {
+    /// Microseconds between two turns of the periodic work.
+    pub fn cron_period(&self) -> u64 {
+        (1_000_000 / self.settings.hz.max(1)).min(CRON_PERIOD_US)
+    }
+
+    /// Called every round; does little unless something is due.
+    #[inline]
+    pub fn run_cron_if_due(&mut self) {
+        if !self.cron.detached.is_empty() {
+            self.free_detached();
+        }
+        if self.now.mono_us >= self.cron.due_us || self.cron.expiry_unfinished {
+            self.run_cron();
+        }
+    }
+
+    fn run_cron(&mut self) {
+        let is_due = self.now.mono_us >= self.cron.due_us;
+        self.run_active_expiry();
+        if !is_due {
+            return;
+        }
+        self.cron.due_us = self.now.mono_us + self.cron_period();
+        let totals = [self.stats.commands, self.stats.input_bytes, self.stats.output_bytes];
+        self.cron.ops.sample(self.now.mono_us, totals);
+        self.end_pause_if_due();
+        self.close_idle_clients();
+        self.shared.peak_memory_bytes.fetch_max(self.memory_bytes() as i64, Relaxed);
+        self.shared.cores[self.id].keys.store(self.shard.len() as u64, Relaxed);
+        if self.settings.maxmemory > 0 && self.is_over_memory() {
+            self.evict_in_background();
+        }
+    }
+
+    /// Removes keys whose time has passed, for a bounded time.
+    fn run_active_expiry(&mut self) {
+        self.cron.expiry_unfinished = false;
+        if !self.shard.settings.active_expire
+            || self.shard.settings.is_replica
+            || self.gate.is_stopped()
+            || self.pause.holds_writes()
+        {
+            return;
+        }
+        let from = ringfort_net::clock::monotonic_us();
+        loop {
+            let step = active_expiry::step(&mut self.shard, self.now.wall_ms, EXPIRY_STEP_ENTRIES);
+            self.shard.stats.active_expired_keys += step.expired as u64;
+            if step.finished_round {
+                break;
+            }
+            if ringfort_net::clock::monotonic_us() - from > EXPIRY_SLICE_US {
+                self.shard.stats.expired_time_cap_reached += 1;
+                self.cron.expiry_unfinished = true;
+                break;
+            }
+        }
+        let took_us = ringfort_net::clock::monotonic_us() - from;
+        self.shard.stats.expire_cycle_cpu_us += took_us;
+        self.note_latency("expire-cycle", took_us);
+        if !self.shard.events.list.is_empty() {
+            self.publish_key_events();
+        }
+    }
+
+    /// Keeps an event of the latency monitor if it took long enough.
+    pub fn note_latency(&mut self, event: &'static str, took_us: u64) {
+        let ms = took_us / 1000;
+        if self.settings.latency_ms > 0 && ms >= self.settings.latency_ms {
+            self.latency.note(event, self.now.wall_ms / 1000, ms);
+        }
+    }
+
+    fn free_detached(&mut self) {
+        if let Some(detached) = self.cron.detached.last_mut()
+            && detached.drop_some(FREED_PER_ROUND)
+        {
+            self.cron.detached.pop();
+        }
+    }
+
+    /// `timeout`: closes clients that have been idle too long, some at a time.
+    fn close_idle_clients(&mut self) {
+        const LOOKED_AT: u32 = 1000;
+        let places = self.connection_places();
+        if self.settings.timeout_ms == 0 || places == 0 {
+            return;
+        }
+        let now = self.now.mono_ms();
+        for _ in 0..LOOKED_AT.min(places) {
+            let index = self.cron.next_client % places;
+            self.cron.next_client = index + 1;
+            let timeout_ms = self.settings.timeout_ms;
+            let Some(connection) = self.connection(index) else {
+                continue;
+            };
+            let session = &connection.session;
+            let listens =
+                session.subscriptions + session.shard_subscriptions > 0 || session.monitor;
+            if !listens
+                && connection.wait == Wait::None
+                && now.saturating_sub(connection.active_ms) > timeout_ms
+            {
+                self.close_connection(index);
+            }
+        }
+    }
+
+    // --- Memory ------------------------------------------------------------------------------------------
+
+    pub fn is_over_memory(&self) -> bool {
+        self.memory_bytes() > self.settings.maxmemory
+    }
+
+    /// Evicts until the node is under its limit. Error: it is over it and nothing can go, on no shard.
+    pub fn make_room(&mut self) -> Result<(), ringfort_core::error::Error> {
+        use ringfort_core::error::Error;
+        use ringfort_core::shard::Policy;
+        if !self.is_over_memory() {
+            return Ok(());
+        }
+        if self.shard.settings.maxmemory_policy == Policy::NoEviction {
+            return Err(Error::OUT_OF_MEMORY);
+        }
+        if self.evict_here() {
+            return Ok(());
+        }
+        // Nothing more to give here; the others were told and go on, if they have something.
+        let others = (0..self.cores)
+            .filter(|core| *core != self.id)
+            .any(|core| self.shared.cores[core].evictable_keys.load(Relaxed) > 0);
+        if others {
+            self.evict_elsewhere();
+            return Ok(());
+        }
+        Err(Error::OUT_OF_MEMORY)
+    }
+
+    /// Evicts on this shard. `true`: the node is under its limit, or at least some keys went.
+    fn evict_here(&mut self) -> bool {
+        if self.gate.is_stopped() || self.pause.holds_writes() {
+            return false;
+        }
+        let from = ringfort_net::clock::monotonic_us();
+        let mut evicted = false;
+        while self.is_over_memory() {
+            if eviction::evict_some(&mut self.shard, self.now.wall_ms, EVICTIONS_PER_STEP).is_none()
+            {
+                break;
+            }
+            evicted = true;
+        }
+        self.note_latency("eviction-cycle", ringfort_net::clock::monotonic_us() - from);
+        if !self.shard.events.list.is_empty() {
+            self.publish_key_events();
+        }
+        evicted || !self.is_over_memory()
+    }
+
+    fn evict_in_background(&mut self) {
+        use ringfort_core::shard::Policy;
+        if self.shard.settings.maxmemory_policy != Policy::NoEviction {
+            self.evict_here();
+        }
+    }
+
+    fn evict_elsewhere(&mut self) {
+        if std::mem::replace(&mut self.cron.evicting, true) {
+            return;
+        }
+        let id = self.id;
+        for to in (0..self.cores).filter(|to| *to != id) {
+            self.post(to, move |core| {
+                core.evict_in_background();
+                core.post(id, |core| core.cron.evicting = false);
+            });
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Commands that other cores or the node's configuration take part in: each a task that ends in a reply.
+
+mod keyspace;
+
+use ringfort_core::args::{Args, OwnedArgs};
+use ringfort_core::command::{NodeCommand, Spec};
+use ringfort_core::error::Error;
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::dispatch::Flow;
+
+/// Starts the command of a connection.
+pub fn start(
+    core: &mut Core,
+    index: u32,
+    connection: &mut Connection,
+    command: NodeCommand,
+    spec: &'static Spec,
+    args: &Args,
+) -> Flow {
+    let args = OwnedArgs::from(*args);
+    core.start_task(index, connection, move |client| run(client, command, spec, args))
+}
+
+/// Runs the command, counts it, and gives its reply.
+pub async fn run(
+    client: Client,
+    command: NodeCommand,
+    spec: &'static Spec,
+    args: OwnedArgs,
+) -> Vec<u8> {
+    let started = ringfort_net::Ticks::now();
+    let id = client.id;
+    let core = client.core.clone();
+    let result = answer(client.clone(), command, spec, &args).await;
+    let (reply, failed) = match result {
+        Ok(reply) => (reply, false),
+        Err(error) => (client.error(error), true),
+    };
+    let mut core = core.borrow_mut();
+    core.timed_until = started;
+    core.count_command(spec, &args.args(), id, failed);
+    reply
+}
+
+/// Who answers which command.
+async fn answer(
+    client: Client,
+    command: NodeCommand,
+    spec: &'static Spec,
+    args: &OwnedArgs,
+) -> Result<Vec<u8>, Error> {
+    use NodeCommand::*;
+    let _ = spec;
+    match command {
+        Dbsize | Keys | Scan | Randomkey | Flushdb | Flushall | Swapdb => {
+            keyspace::run(client, command, args).await
+        }
+        _ => Err(Error::new("ERR pending")),
+    }
+}

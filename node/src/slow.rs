@@ -1,0 +1,146 @@
+//! The slow log and the latency monitor: what took too long, and when.
+//!
+//! Kept per core; SLOWLOG and LATENCY gather from all.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ringfort_core::args::Args;
+use ringfort_core::command::{Flags, Spec};
+
+use crate::core::Core;
+
+/// One slow command.
+#[derive(Clone, Debug)]
+pub struct SlowEntry {
+    /// Unique in the node: the entry's number on its core and the core.
+    pub id: u64,
+    /// Seconds since the Unix epoch.
+    pub at_s: i64,
+    /// Microseconds, to order entries of several cores.
+    pub at_us: i64,
+    pub took_us: u64,
+    pub args: Vec<Vec<u8>>,
+    /// CLIENT ID; peer and name are looked up when the log is read.
+    pub client: u64,
+}
+
+/// Newest first.
+#[derive(Debug, Default)]
+pub struct SlowLog {
+    pub entries: VecDeque<SlowEntry>,
+    next: u64,
+}
+
+/// Redis keeps at most so many arguments of an entry, and so many bytes of each.
+const ARGUMENTS_MAX: usize = 32;
+const ARGUMENT_BYTES_MAX: usize = 128;
+
+/// Samples kept per event.
+const SAMPLES_MAX: usize = 160;
+
+/// Latency events: per name the last samples (second, milliseconds) and the worst ever.
+#[derive(Clone, Debug, Default)]
+pub struct LatencyMonitor {
+    pub events: BTreeMap<&'static str, LatencyEvent>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct LatencyEvent {
+    pub samples: VecDeque<(i64, u64)>,
+    pub worst_ms: u64,
+}
+
+impl LatencyMonitor {
+    /// Notes that `event` took `ms` milliseconds at second `at_s`; of one second the worst is kept.
+    pub fn note(&mut self, event: &'static str, at_s: i64, ms: u64) {
+        let event = self.events.entry(event).or_default();
+        event.worst_ms = event.worst_ms.max(ms);
+        match event.samples.back_mut() {
+            Some((second, worst)) if *second == at_s => *worst = (*worst).max(ms),
+            _ => {
+                if event.samples.len() == SAMPLES_MAX {
+                    event.samples.pop_front();
+                }
+                event.samples.push_back((at_s, ms));
+            }
+        }
+    }
+}
+
+/// The arguments as the slow log keeps them: long ones cut, many ones left out, with a word about it.
+fn trimmed(args: &Args) -> Vec<Vec<u8>> {
+    let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
+    let mut trimmed: Vec<Vec<u8>> = args
+        .iter()
+        .take(kept)
+        .map(|arg| {
+            if arg.len() <= ARGUMENT_BYTES_MAX {
+                return arg.to_vec();
+            }
+            let mut cut = arg[..ARGUMENT_BYTES_MAX].to_vec();
+            let more = arg.len() - ARGUMENT_BYTES_MAX;
+            cut.extend_from_slice(format!("... ({more} more bytes)").as_bytes());
+            cut
+        })
+        .collect();
+    if kept < args.len() {
+        trimmed.push(format!("... ({} more arguments)", args.len() - kept).into_bytes());
+    }
+    trimmed
+}
+
+impl Core {
+    /// A command took at least as long as `slowlog-log-slower-than`, or may have as `latency-monitor-threshold`.
+    #[cold]
+    pub fn note_slow(&mut self, spec: &Spec, args: &Args, client: u64, ns: u64) {
+        let us = ringfort_net::clock::wall_clock_us();
+        if self.settings.latency_ms > 0 && ns / 1_000_000 >= self.settings.latency_ms {
+            let event = if spec.flags.has(Flags::FAST) { "fast-command" } else { "command" };
+            self.latency.note(event, us / 1_000_000, ns / 1_000_000);
+        }
+        if ns < self.settings.slow_ns
+            || spec.flags.has(Flags::SKIP_SLOWLOG)
+            || self.settings.slowlog_max == 0
+        {
+            return;
+        }
+        let id = self.slow.next * self.cores as u64 + self.id as u64;
+        self.slow.next += 1;
+        let took_us = ns / 1000;
+        let entry =
+            SlowEntry { id, at_s: us / 1_000_000, at_us: us, took_us, args: trimmed(args), client };
+        self.slow.entries.push_front(entry);
+        self.slow.entries.truncate(self.settings.slowlog_max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringfort_core::args::OwnedArgs;
+
+    #[test]
+    fn long_commands_are_cut() {
+        let long = vec![b'x'; 200];
+        let mut args = OwnedArgs::new([&b"mset"[..], &long]);
+        assert_eq!(trimmed(&args.args())[1].len(), 128 + "... (72 more bytes)".len());
+        for _ in 0..40 {
+            args.push(b"k");
+        }
+        let kept = trimmed(&args.args());
+        assert_eq!(kept.len(), 32);
+        assert_eq!(kept[31], b"... (11 more arguments)");
+    }
+
+    #[test]
+    fn of_one_second_the_worst_sample_is_kept() {
+        let mut monitor = LatencyMonitor::default();
+        monitor.note("command", 5, 10);
+        monitor.note("command", 5, 30);
+        monitor.note("command", 5, 20);
+        monitor.note("command", 6, 1);
+        let event = &monitor.events["command"];
+        assert_eq!(event.samples, [(5, 30), (6, 1)]);
+        assert_eq!(event.worst_ms, 30);
+    }
+}

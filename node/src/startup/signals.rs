@@ -1,0 +1,119 @@
+//! SIGTERM and SIGINT ask for a shutdown; a second SIGINT ends the process at once. SIGHUP, SIGUSR1 and
+//! SIGPIPE are ignored.
+//!
+//! A thread of its own waits for signals, so that the second SIGINT works even when every core is stuck. It
+//! runs the wakers, which must only hand the news on: write to an eventfd, send to a mailbox.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Which signal asked for the shutdown, and so which of `shutdown-on-sigterm` and `-sigint` says how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ShutdownSignal {
+    Term = 1,
+    Int = 2,
+}
+
+type Waker = Box<dyn Fn(ShutdownSignal) + Send>;
+
+/// A handle on the signals of the process; clones are the same.
+#[derive(Clone)]
+pub struct Signals {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Zero, or the [`ShutdownSignal`] that came last.
+    pending: AtomicU8,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Signals {
+    /// Starts to watch. Once per process, after it has its final id.
+    pub fn watch() -> io::Result<Signals> {
+        // A handler that does nothing that matters: unlike "ignore" it is not passed on to programs we start.
+        let nobody_looks = Arc::new(AtomicBool::new(false));
+        for ignored in [SIGHUP, SIGUSR1, SIGPIPE] {
+            signal_hook::flag::register(ignored, nobody_looks.clone())?;
+        }
+        let mut arriving = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+        let signals = Signals { shared: Arc::default() };
+        let heard = signals.clone();
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in arriving.forever() {
+                heard.hear(if signal == SIGINT {
+                    ShutdownSignal::Int
+                } else {
+                    ShutdownSignal::Term
+                });
+            }
+        })?;
+        Ok(signals)
+    }
+
+    /// The signal that asked for a shutdown, if one did. One load.
+    pub fn pending(&self) -> Option<ShutdownSignal> {
+        match self.shared.pending.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(ShutdownSignal::Term),
+            _ => Some(ShutdownSignal::Int),
+        }
+    }
+
+    /// Forgets the request: the shutdown was called off, and the next signal asks anew.
+    pub fn clear(&self) {
+        self.shared.pending.store(0, Ordering::Release);
+    }
+
+    /// Runs `waker` on the signals' thread for every signal from now on, and at once if one is pending.
+    pub fn on_shutdown(&self, waker: impl Fn(ShutdownSignal) + Send + 'static) {
+        let mut wakers = self.wakers();
+        if let Some(signal) = self.pending() {
+            waker(signal);
+        }
+        wakers.push(Box::new(waker));
+    }
+
+    fn wakers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+        self.shared.wakers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn hear(&self, signal: ShutdownSignal) {
+        let wakers = self.wakers();
+        let before = self.shared.pending.swap(signal as u8, Ordering::AcqRel);
+        if before != 0 && signal == ShutdownSignal::Int {
+            crate::warning!("You insist... exiting now.");
+            std::process::exit(1);
+        }
+        let name = if signal == ShutdownSignal::Int { "SIGINT" } else { "SIGTERM" };
+        crate::warning!("Received {name} scheduling shutdown...");
+        for waker in &*wakers {
+            waker(signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn wakers_hear_of_signals_before_and_after_they_came() {
+        let signals = Signals { shared: Arc::default() };
+        let (early, hears_early) = mpsc::channel();
+        signals.on_shutdown(move |signal| early.send(signal).unwrap());
+        signals.hear(ShutdownSignal::Term);
+        assert_eq!(hears_early.try_recv(), Ok(ShutdownSignal::Term));
+        let (late, hears_late) = mpsc::channel();
+        signals.on_shutdown(move |signal| late.send(signal).unwrap());
+        assert_eq!(hears_late.try_recv(), Ok(ShutdownSignal::Term));
+        assert_eq!(signals.pending(), Some(ShutdownSignal::Term));
+        signals.clear();
+        assert_eq!(signals.pending(), None);
+    }
+}
