@@ -3,10 +3,10 @@
 CARGO ?= cargo
 PORT ?= 6379
 ARGS ?=
-# More cases for the property tests of `make fuzz`; `make test` runs each test's own, smaller bound.
+# How far `make fuzz` goes: cases of every property test that does not set its own number, and seeds of every
+# comparison with Redis. `make test` runs the same tests with small bounds.
 CASES ?= 20000
-# Which tests `make fuzz` repeats with many cases.
-FUZZ ?= fuzz propert random arbitrary
+SEEDS ?= 100
 
 # One invocation builds through Cargo's own parallelism; make must not start verbs side by side.
 .NOTPARALLEL:
@@ -22,7 +22,7 @@ run: ## build and start a node on PORT (6379), one shard per core; ARGS='--optio
 build: ## optimised build of the node: target/release/ringfort
 	$(CARGO) build --release -p ringfort-node
 
-test: tools lint unit loom ## everything CI checks: tools, format, lints, tests, models
+test: tools lint unit ## everything CI checks: tools, format, lints, tests
 
 tools: ## install what the tests drive (Debian's redis-server, redis-tools, redis-py)
 	scripts/install-test-tools
@@ -32,16 +32,16 @@ lint: ## format check, and clippy with warnings as errors
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 # The benches run once each as tests too, so that they and the answers they check do not rot.
-unit: ## all tests without a model checker
+unit: ## all tests: unit, property, model, integration, benches once each
 	$(CARGO) test --workspace
 	$(CARGO) test -p ringfort-bench --benches
 
-# A target folder of its own: other flags would rebuild everything twice on every switch.
-loom: ## model-check the rings between the cores
-	RUSTFLAGS="$(RUSTFLAGS) --cfg loom" $(CARGO) test -p ringfort-net --lib --target-dir target/loom loom
+loom: ## only the model-checked tests of the meeting of cores (part of unit)
+	$(CARGO) test -p ringfort-net --lib model
 
-fuzz: ## the fuzz and property tests with CASES cases each
-	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace -- $(FUZZ)
+fuzz: tools ## the property tests with CASES cases each, the comparisons with Redis with SEEDS seeds
+	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace --lib
+	RINGFORT_SEEDS=$(SEEDS) $(CARGO) test -p ringfort-node --test 'differential_*'
 
 bench: ## criterion benches of the parts; ARGS='filter'
 	$(CARGO) bench -p ringfort-bench -- $(ARGS)
