@@ -65,6 +65,8 @@ pub struct Connection {
     pub is_dirty: bool,
     /// Close once everything was sent.
     pub close_after_reply: bool,
+    /// The peer sends nothing more: close when all it asked for was answered.
+    pub ended: bool,
     pub receiving_paused: bool,
     pub listener: usize,
     pub peer: String,
@@ -110,6 +112,7 @@ impl Connection {
             is_sending: false,
             is_dirty: false,
             close_after_reply: false,
+            ended: false,
             receiving_paused: false,
             listener,
             peer,

@@ -21,14 +21,8 @@ impl Core {
         self.dirty.append(&mut dirty);
         self.mailbox.flush();
         if !self.backlogged.is_empty() {
-            let waiting = std::mem::take(&mut self.backlogged);
-            for index in waiting {
-                if let Some(connection) = self.connection(index)
-                    && connection.wait == Wait::Backlog
-                {
-                    connection.wait = Wait::None;
-                    self.resume.push(index);
-                }
+            for index in std::mem::take(&mut self.backlogged) {
+                self.end_wait(index, Wait::Backlog);
             }
         }
     }

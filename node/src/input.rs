@@ -18,6 +18,9 @@ pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
 /// A connection that waits with more than this many bytes of input is not received from.
 const INPUT_PAUSE_BYTES: usize = 1 << 16;
 
+/// Room made at once for a long argument whose length was announced, in bytes.
+const RESERVE_BYTES_MAX: usize = 1 << 20;
+
 impl Core {
     /// Bytes arrived for connection `index`.
     pub fn received(&mut self, index: u32, data: &[u8]) {
@@ -27,12 +30,14 @@ impl Core {
         connection.input_bytes += data.len() as u64;
         connection.active_ms = self.now.mono_ms();
         self.stats.input_bytes += data.len() as u64;
-        if connection.close_after_reply {
-            // It said good-bye, or nonsense; what follows is not read.
-        } else if connection.wait == Wait::None && connection.input.is_empty() {
+        if connection.wait == Wait::None
+            && connection.input.is_empty()
+            && !connection.close_after_reply
+        {
             let used = self.run_input(index, &mut connection, data);
             if used < data.len() {
-                let wanted = connection.parser.wanted();
+                // What a client announces is believed only so far.
+                let wanted = connection.parser.wanted().min(RESERVE_BYTES_MAX);
                 connection.input.reserve_exact(wanted.max(data.len() - used));
                 connection.input.extend_from_slice(&data[used..]);
             }
@@ -48,14 +53,15 @@ impl Core {
         let Some(mut connection) = self.take_connection(index) else {
             return;
         };
-        if connection.close_after_reply {
-            connection.input.clear();
-        }
         self.run_kept_input(index, &mut connection);
         self.settle_input(index, connection);
     }
 
     fn run_kept_input(&mut self, index: u32, connection: &mut Connection) {
+        if connection.close_after_reply {
+            // It said good-bye, or nonsense; what follows is not read.
+            connection.input.clear();
+        }
         if connection.wait != Wait::None || connection.input.is_empty() {
             return;
         }
@@ -86,6 +92,9 @@ impl Core {
             } else {
                 self.ring.resume(connection.slot);
             }
+        }
+        if connection.ended && connection.wait == Wait::None {
+            connection.close_after_reply = true;
         }
         let has_output = !connection.output.is_empty() || connection.close_after_reply;
         if has_output {

@@ -73,12 +73,7 @@ impl Core {
     pub fn end_pause(&mut self) {
         self.pause.until = None;
         for index in std::mem::take(&mut self.pause.waiters) {
-            if let Some(connection) = self.connection(index)
-                && connection.wait == Wait::Paused
-            {
-                connection.wait = Wait::None;
-                self.resume.push(index);
-            }
+            self.end_wait(index, Wait::Paused);
         }
     }
 

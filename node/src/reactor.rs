@@ -7,8 +7,9 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ringfort_net::{Event, Parker, Spin};
+use ringfort_net::{EndReason, Event, Parker, Spin};
 
+use crate::connection::Wait;
 use crate::core::Core;
 use crate::message::Message;
 use crate::tasks::{CoreHandle, Tasks};
@@ -123,9 +124,9 @@ impl Core {
                     }
                 }
                 Event::Sent { token, buffer, result } => self.sent(token, buffer, result),
-                Event::Ended { token, .. } => {
+                Event::Ended { token, reason } => {
                     if let Some(index) = self.index_of(token) {
-                        self.peer_ended(index);
+                        self.peer_ended(index, reason);
                     }
                 }
                 Event::Accepted { listener, socket } => self.deal(listener, socket),
@@ -166,13 +167,30 @@ impl Core {
     }
 
     /// The peer sends nothing more. What it asked for is still answered, unless it cannot take it.
-    fn peer_ended(&mut self, index: u32) {
-        let Some(connection) = self.connection(index) else {
+    fn peer_ended(&mut self, index: u32, reason: EndReason) {
+        if reason != EndReason::Eof {
+            self.close_connection(index);
+            return;
+        }
+        let Some(mut connection) = self.take_connection(index) else {
             return;
         };
-        // As Redis: a closed connection is gone, with whatever was under way.
-        let _ = connection;
-        self.close_connection(index);
+        connection.ended = true;
+        if connection.wait == Wait::None {
+            connection.close_after_reply = true;
+            self.mark_dirty(index, &mut connection);
+        }
+        self.put_connection(index, connection);
+    }
+
+    /// Ends the wait of connection `index` if it is still this one.
+    pub fn end_wait(&mut self, index: u32, wait: Wait) {
+        if let Some(connection) = self.connection(index)
+            && connection.wait == wait
+        {
+            connection.wait = Wait::None;
+            self.resume.push(index);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use ringfort_core::sequencer::{ShardSet, TransactionId, Turn};
 
+use crate::connection::Wait;
 use crate::core::{Core, Deferred};
 use crate::message::Message;
 use crate::tasks::{CoreHandle, on_core};
@@ -83,8 +84,9 @@ impl Core {
             }
         }
         if !self.gate.is_stopped() {
-            let waiting = std::mem::take(&mut self.gate_waiters);
-            self.resume.extend(waiting);
+            for index in std::mem::take(&mut self.gate_waiters) {
+                self.end_wait(index, Wait::Gate);
+            }
         }
     }
 
