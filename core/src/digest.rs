@@ -163,7 +163,7 @@ mod tests {
         let mut shards = shards(3);
         for (number, shard) in shards.iter_mut().enumerate() {
             let owns = |slot: crate::slot::Slot| slot.shard(3) == number;
-            crate::debug::populate(shard, 0, 0, 0..5000, b"key", 0, owns);
+            crate::debug::populate(shard, 15, 0, 0..5000, b"key", 0, owns);
         }
         assert_eq!(whole(&shards), "d8da89842a4361f0340037f215cf1c6ba29e3f6e");
     }
