@@ -433,7 +433,7 @@ impl Database {
         looked_at: &mut usize,
         f: &mut impl FnMut(OwnedEntry),
     ) -> Option<u32> {
-        if self.table(slot)?.next_expiry() > now {
+        if self.table(slot)?.next_expiry() >= now {
             return None;
         }
         let mut bytes = 0;

@@ -91,7 +91,7 @@ impl Database {
         Cursor::at_slot(slots.end).max(from)
     }
 
-    /// Active expiry: hands entries that expired at `now` to `f`, from the cursor on, until about `limit` entries were
+    /// Active expiry: takes out entries that expire before `now` and hands them to `f`, from the cursor on, until about `limit` entries were
     /// looked at or the end is reached; the cursor then is [`Cursor::END`]. Tables in which nothing is due cost
     /// nothing, those in which something is due are looked through whole. Returns how many entries were looked at.
     pub fn expire_step(
@@ -104,7 +104,7 @@ impl Database {
         let mut looked_at = 0;
         let mut at = *cursor;
         while let (Some(slot), true) = (at.slot(), looked_at < limit) {
-            if self.block_next_expiry(slot.block()) > now {
+            if self.block_next_expiry(slot.block()) >= now {
                 at = Cursor::at_slot((slot.block() + 1) * BLOCK_SLOTS);
                 continue;
             }

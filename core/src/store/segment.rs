@@ -251,7 +251,7 @@ impl Segment {
         self.buckets.words().nth(index).map(entry)
     }
 
-    /// Takes out what has expired at `now` and hands it to `f`. Returns how many entries it looked at.
+    /// Takes out what expires before `now` and hands it to `f`. Returns how many entries it looked at.
     pub(super) fn expire(&mut self, now: i64, f: &mut impl FnMut(OwnedEntry)) -> usize {
         let mut looked_at = 0;
         let mut next_expiry = i64::MAX;
@@ -266,7 +266,7 @@ impl Segment {
                 }
                 looked_at += 1;
                 match self.entry(place).expire_at() {
-                    Some(at) if at <= now => {
+                    Some(at) if at < now => {
                         f(self.remove(place));
                         index -= 1;
                     }

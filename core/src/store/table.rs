@@ -292,7 +292,7 @@ impl SlotTable {
         single.into_iter().chain(parts.iter().map(|part| &part.segment))
     }
 
-    /// Takes out what has expired at `now`, from the segment of a position on, until `looked_at` reaches `limit`.
+    /// Takes out what expires before `now`, from the segment of a position on, until `looked_at` reaches `limit`.
     /// Returns the position to go on from, or `None` at the end.
     pub(super) fn expire(
         &mut self,
@@ -307,7 +307,7 @@ impl SlotTable {
         loop {
             let (number, next) = match &mut self.0 {
                 Form::Single(segment) => {
-                    if segment.next_expiry() <= now {
+                    if segment.next_expiry() < now {
                         *looked_at += segment.expire(now, f);
                     }
                     (0, None)
@@ -315,7 +315,7 @@ impl SlotTable {
                 Form::Split(directory) => {
                     let (number, part) = directory.part(from);
                     let next = part.end();
-                    if part.segment.next_expiry() <= now {
+                    if part.segment.next_expiry() < now {
                         *looked_at += directory.change(number, |part| part.segment.expire(now, f));
                     }
                     if next.is_none() {
