@@ -77,6 +77,10 @@ impl Core {
     /// Called every round; does little unless something is due.
     #[inline]
     pub fn run_cron_if_due(&mut self) {
+        if self.id == 0 && self.shared.signalled.swap(false, Relaxed) {
+            crate::warning!("User requested shutdown...");
+            self.shut_down();
+        }
         if !self.cron.detached.is_empty() {
             self.free_detached();
         }
@@ -175,6 +179,13 @@ impl Core {
                 self.close_connection(index);
             }
         }
+    }
+
+    /// Ends the loops of all cores, and with them the process.
+    pub fn shut_down(&mut self) {
+        self.shared.shutting_down.store(true, Relaxed);
+        self.ring.unlisten_all();
+        self.post_all(|core| core.stopped = true);
     }
 
     // --- Memory ------------------------------------------------------------------------------------------
