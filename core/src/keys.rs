@@ -17,6 +17,9 @@ use crate::watch::Presence;
 pub struct Caller {
     /// CLIENT NO-TOUCH: reads leave access times alone.
     pub no_touch: bool,
+    /// The link to the primary: its commands see keys past their time until the primary removes them, and are
+    /// not held to limits that the primary has checked.
+    pub is_primary: bool,
 }
 
 /// A shard, one of its databases, and the time a command runs at.
@@ -125,9 +128,18 @@ impl<'a> Keys<'a> {
     /// Writes a string over whatever the key holds.
     #[inline]
     pub fn set(&mut self, key: &Key, value: &[u8], expiry: Expiry) {
+        self.drop_if_expired(key);
         let access = eviction::first_access(&self.shard.settings, self.now);
         self.notify_if_new(key);
         self.shard.databases[self.database].set_string(key, value, expiry, access);
+    }
+
+    /// As [`Keys::set`], but a text that looks like an integer stays a text.
+    pub fn set_text(&mut self, key: &Key, value: &[u8], expiry: Expiry) {
+        self.drop_if_expired(key);
+        let access = eviction::first_access(&self.shard.settings, self.now);
+        self.notify_if_new(key);
+        self.shard.databases[self.database].set_plain_string(key, value, expiry, access);
     }
 
     /// Writes an integer as [`Keys::set`] writes a string; keeps the expiry.
@@ -154,6 +166,11 @@ impl<'a> Keys<'a> {
             self.notify(key, Classes::NEW, "new");
         }
         self.shard.databases[self.database].resize_string(key, len, access)
+    }
+
+    /// The longest string that this caller may make, in bytes.
+    pub fn string_bytes_max(&self) -> usize {
+        if self.caller.is_primary { usize::MAX } else { self.shard.settings.string_bytes_max }
     }
 
     /// Sets or clears the time at which the key expires. `false`: there is no such key.
@@ -239,9 +256,9 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn visible(&self, key: &Key) -> Option<EntryRef<'_>> {
-        self.shard.databases[self.database]
-            .get(key)
-            .filter(|entry| entry.expire_at().is_none_or(|at| self.now <= at))
+        self.shard.databases[self.database].get(key).filter(|entry| {
+            entry.expire_at().is_none_or(|at| self.now <= at || self.caller.is_primary)
+        })
     }
 
     #[inline]

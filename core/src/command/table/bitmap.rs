@@ -1,26 +1,26 @@
 //! The commands on the bits of strings.
 
-use super::pending;
 use crate::command::build::*;
 use crate::command::spec::{Argument, KeySpec, Spec};
+use crate::commands::{bitfield, bitop, bits};
 
 pub const COMMANDS: &[Spec] = &[
     Spec::new("setbit", 4)
-        .run(pending)
+        .run(bits::setbit)
         .flags("write denyoom")
         .acl("bitmap")
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY, integer("offset"), integer("value")])
         .docs("2.2.0", "O(1)", "Sets or clears one bit of a string and returns what it was."),
     Spec::new("getbit", 3)
-        .run(pending)
+        .run(bits::getbit)
         .flags("readonly fast")
         .acl("bitmap")
         .keys(&[KeySpec::at(1, "RO access")])
         .arguments(&[KEY, integer("offset")])
         .docs("2.2.0", "O(1)", "Reads one bit of a string."),
     Spec::new("bitcount", -2)
-        .run(pending)
+        .run(bits::bitcount)
         .flags("readonly")
         .acl("bitmap")
         .keys(&[KeySpec::at(1, "RO access")])
@@ -28,7 +28,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("2.6.0", "O(N)", "Counts the bits that are set in a string or in part of it.")
         .history(&[("7.0.0", "`BYTE` and `BIT`.")]),
     Spec::new("bitpos", -3)
-        .run(pending)
+        .run(bits::bitpos)
         .flags("readonly")
         .acl("bitmap")
         .keys(&[KeySpec::at(1, "RO access")])
@@ -47,7 +47,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("2.8.7", "O(N)", "Finds the first bit of a string that is set, or that is clear.")
         .history(&[("7.0.0", "`BYTE` and `BIT`.")]),
     Spec::new("bitop", -4)
-        .run(pending)
+        .run(bitop::bitop)
         .flags("write denyoom")
         .acl("bitmap")
         .keys(&[KeySpec::at(2, "OW update"), KeySpec::all_from(3, "RO access")])
@@ -61,7 +61,7 @@ pub const COMMANDS: &[Spec] = &[
         ])
         .docs("2.6.0", "O(N)", "Combines strings bit by bit and stores the outcome."),
     Spec::new("bitfield", -2)
-        .run(pending)
+        .run(bitfield::bitfield)
         .flags("write denyoom")
         .acl("bitmap")
         .keys(&[KeySpec::at(1, "RW access update variable_flags")
@@ -117,7 +117,7 @@ pub const COMMANDS: &[Spec] = &[
             "Reads and writes integers of any width at any bit of a string.",
         ),
     Spec::new("bitfield_ro", -2)
-        .run(pending)
+        .run(bitfield::bitfield_ro)
         .flags("readonly fast")
         .acl("bitmap")
         .keys(&[KeySpec::at(1, "RO access")])

@@ -1,12 +1,12 @@
 //! The string commands.
 
-use super::pending;
 use crate::command::build::*;
 use crate::command::spec::{KeySpec, Spec, Split};
+use crate::commands::{counters, lcs, string_ranges, strings};
 
 pub const COMMANDS: &[Spec] = &[
     Spec::new("set", -3)
-        .run(pending)
+        .run(strings::set)
         .flags("write denyoom")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update variable_flags")
@@ -36,14 +36,14 @@ pub const COMMANDS: &[Spec] = &[
             ("7.0.0", "`NX` and `GET` may stand together."),
         ]),
     Spec::new("get", 2)
-        .run(pending)
+        .run(strings::get)
         .flags("readonly fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RO access")])
         .arguments(&[KEY])
         .docs("1.0.0", "O(1)", "Reads a string."),
     Spec::new("getex", -2)
-        .run(pending)
+        .run(strings::getex)
         .flags("write fast")
         .acl("string")
         .keys(&[
@@ -65,14 +65,14 @@ pub const COMMANDS: &[Spec] = &[
         ])
         .docs("6.2.0", "O(1)", "Reads a string and sets, changes or drops its expiry."),
     Spec::new("getdel", 2)
-        .run(pending)
+        .run(strings::getdel)
         .flags("write fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access delete")])
         .arguments(&[KEY])
         .docs("6.2.0", "O(1)", "Reads a string and removes its key."),
     Spec::new("getset", 3)
-        .run(pending)
+        .run(strings::getset)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update")])
@@ -80,14 +80,14 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.0", "O(1)", "Stores a string and returns the one it replaces.")
         .deprecated("6.2.0", "`SET` with the `!GET` argument"),
     Spec::new("getrange", 4)
-        .run(pending)
+        .run(string_ranges::getrange)
         .flags("readonly")
         .acl("string")
         .keys(&[KeySpec::at(1, "RO access")])
         .arguments(&[KEY, integer("start"), integer("end")])
         .docs("2.4.0", "O(N), N the length of the reply", "Reads part of a string."),
     Spec::new("substr", 4)
-        .run(pending)
+        .run(string_ranges::getrange)
         .flags("readonly")
         .acl("string")
         .keys(&[KeySpec::at(1, "RO access")])
@@ -95,7 +95,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.0", "O(N), N the length of the reply", "Reads part of a string.")
         .deprecated("2.0.0", "`GETRANGE`"),
     Spec::new("setrange", 4)
-        .run(pending)
+        .run(string_ranges::setrange)
         .flags("write denyoom")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW update")])
@@ -106,7 +106,7 @@ pub const COMMANDS: &[Spec] = &[
             "Writes over part of a string from an offset on, padding with zero bytes.",
         ),
     Spec::new("append", 3)
-        .run(pending)
+        .run(string_ranges::append)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW insert")])
@@ -117,49 +117,49 @@ pub const COMMANDS: &[Spec] = &[
             "Adds bytes at the end of a string, which begins empty.",
         ),
     Spec::new("strlen", 2)
-        .run(pending)
+        .run(strings::strlen)
         .flags("readonly fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RO")])
         .arguments(&[KEY])
         .docs("2.2.0", "O(1)", "Tells the length of a string in bytes."),
     Spec::new("incr", 2)
-        .run(pending)
+        .run(counters::incr)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY])
         .docs("1.0.0", "O(1)", "Adds one to the integer in a string, which begins as 0."),
     Spec::new("incrby", 3)
-        .run(pending)
+        .run(counters::incrby)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY, integer("increment")])
         .docs("1.0.0", "O(1)", "Adds to the integer in a string, which begins as 0."),
     Spec::new("incrbyfloat", 3)
-        .run(pending)
+        .run(counters::incrbyfloat)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY, double("increment")])
         .docs("2.6.0", "O(1)", "Adds to the floating point number in a string, which begins as 0."),
     Spec::new("decr", 2)
-        .run(pending)
+        .run(counters::decr)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY])
         .docs("1.0.0", "O(1)", "Takes one from the integer in a string, which begins as 0."),
     Spec::new("decrby", 3)
-        .run(pending)
+        .run(counters::decrby)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY, integer("decrement")])
         .docs("1.0.0", "O(1)", "Subtracts from the integer in a string, which begins as 0."),
     Spec::new("mset", -3)
-        .run(pending)
+        .run(strings::mset)
         .split(Split::Ok)
         .flags("write denyoom")
         .acl("string")
@@ -168,7 +168,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.1", "O(N), N the number of keys", "Stores several strings at once.")
         .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"]),
     Spec::new("msetnx", -3)
-        .run(pending)
+        .run(strings::msetnx)
         .flags("write denyoom")
         .acl("string")
         .keys(&[KeySpec::all_from(1, "OW insert").step(2)])
@@ -179,7 +179,7 @@ pub const COMMANDS: &[Spec] = &[
             "Stores several strings at once, or none if one of the keys exists.",
         ),
     Spec::new("mget", -2)
-        .run(pending)
+        .run(strings::mget)
         .split(Split::Elements)
         .flags("readonly fast")
         .acl("string")
@@ -188,7 +188,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.0", "O(N), N the number of keys", "Reads several strings at once.")
         .tips(&["request_policy:multi_shard"]),
     Spec::new("setnx", 3)
-        .run(pending)
+        .run(strings::setnx)
         .flags("write denyoom fast")
         .acl("string")
         .keys(&[KeySpec::at(1, "OW insert")])
@@ -196,7 +196,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("1.0.0", "O(1)", "Stores a string unless the key exists.")
         .deprecated("2.6.12", "`SET` with the `NX` argument"),
     Spec::new("setex", 4)
-        .run(pending)
+        .run(strings::setex)
         .flags("write denyoom")
         .acl("string")
         .keys(&[KeySpec::at(1, "OW update")])
@@ -204,7 +204,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("2.0.0", "O(1)", "Stores a string that expires after some seconds.")
         .deprecated("2.6.12", "`SET` with the `EX` argument"),
     Spec::new("psetex", 4)
-        .run(pending)
+        .run(strings::psetex)
         .flags("write denyoom")
         .acl("string")
         .keys(&[KeySpec::at(1, "OW update")])
@@ -212,7 +212,7 @@ pub const COMMANDS: &[Spec] = &[
         .docs("2.6.0", "O(1)", "Stores a string that expires after some milliseconds.")
         .deprecated("2.6.12", "`SET` with the `PX` argument"),
     Spec::new("lcs", -3)
-        .run(pending)
+        .run(lcs::lcs)
         .flags("readonly")
         .acl("string")
         .keys(&[KeySpec::range(1, 1, "RO access")])
