@@ -163,3 +163,145 @@ pub fn persist(cx: &mut Cx, args: &Args) -> CommandResult {
     cx.reply.int(expires.into());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::testing::{NOW, TestShard};
+
+    fn shard_with(lines: &[&str]) -> TestShard {
+        let mut test = TestShard::with_events("KEAnm");
+        for line in lines {
+            assert!(!test.run(line).starts_with('-'), "{line}");
+        }
+        test
+    }
+
+    #[test]
+    fn an_expiry_is_replicated_as_an_absolute_time_without_options() {
+        let mut test = shard_with(&["SET a 1"]);
+        test.check_effects("EXPIRE a 100", &[&format!("PEXPIREAT a {}", NOW + 100_000)]);
+        test.check_effects("PEXPIRE a 1 lt", &[&format!("PEXPIREAT a {}", NOW + 1)]);
+        test.check_effects("EXPIREAT a 1800000000", &["PEXPIREAT a 1800000000000"]);
+        test.check_effects("PEXPIREAT a 1800000000001 GT XX", &["PEXPIREAT a 1800000000001"]);
+        test.check_effects("PEXPIREAT x 1800000000001", &[]);
+        test.check_events("EXPIRE a 7", &["expire a"]);
+    }
+
+    #[test]
+    fn a_time_that_has_passed_deletes() {
+        for line in ["EXPIRE a 0", "PEXPIRE a -1", "EXPIREAT a 1", "PEXPIREAT a 1700000000000"] {
+            let mut test = shard_with(&["SET a 1"]);
+            test.check_effects(line, &["DEL a"]);
+            test.check(&[("EXISTS a", "0"), (line, "0")]);
+            test.run("SET a 1");
+            test.check_events(line, &["del a"]);
+            assert_eq!(test.shard.stats.expired_keys, 0);
+            test.run("SET a 1");
+            test.shard.settings.lazyfree_lazy_expire = true;
+            test.check_effects(line, &["UNLINK a"]);
+        }
+    }
+
+    #[test]
+    fn a_replica_sets_a_time_that_has_passed() {
+        let mut test = shard_with(&["SET a 1"]);
+        test.shard.settings.is_replica = true;
+        test.check(&[("PEXPIREAT a 1000", "1"), ("EXISTS a", "0")]);
+        assert_eq!(test.contents()[0].expire_at, Some(1000));
+    }
+
+    #[test]
+    fn conditions_compare_with_the_expiry_there_is() {
+        for (before, option, seconds, set) in [
+            (None, "NX", 100, true),
+            (Some(50), "NX", 100, false),
+            (None, "XX", 100, false),
+            (Some(50), "XX", 100, true),
+            (None, "GT", 100, false),
+            (Some(50), "GT", 100, true),
+            (Some(100), "GT", 100, false),
+            (Some(200), "GT", 100, false),
+            (None, "LT", 100, true),
+            (Some(50), "LT", 100, false),
+            (Some(100), "LT", 100, false),
+            (Some(200), "LT", 100, true),
+            (None, "XX LT", 100, false),
+            (Some(200), "XX LT", 100, true),
+            (Some(50), "xx gt", 100, true),
+            (Some(50), "GT", -100, false),
+            (Some(50), "LT", -100, true),
+        ] {
+            let mut test = shard_with(&["SET a 1"]);
+            if let Some(before) = before {
+                test.run(&format!("EXPIRE a {before}"));
+            }
+            let line = format!("EXPIRE a {seconds} {option}");
+            test.check(&[(&line, if set { "1" } else { "0" })]);
+            let ttl = match (set, before) {
+                (true, _) if seconds < 0 => -2,
+                (true, _) => seconds,
+                (false, before) => before.unwrap_or(-1),
+            };
+            test.check(&[("TTL a", &ttl.to_string())]);
+        }
+    }
+
+    #[test]
+    fn bad_options_and_times_are_refused() {
+        let mut test = shard_with(&["SET a 1"]);
+        let incompatible = "-ERR NX and XX, GT or LT options at the same time are not compatible";
+        test.check(&[
+            ("EXPIRE a 10 zz", "-ERR Unsupported option zz"),
+            ("EXPIRE a abc zz", "-ERR Unsupported option zz"),
+            ("EXPIRE a abc NX XX", incompatible),
+            ("EXPIRE a 10 NX GT", incompatible),
+            ("EXPIRE a 10 lt nx", incompatible),
+            ("EXPIRE a 10 GT LT", "-ERR GT and LT options at the same time are not compatible"),
+            ("EXPIRE a abc", "-ERR value is not an integer or out of range"),
+            ("EXPIRE x abc", "-ERR value is not an integer or out of range"),
+            ("EXPIRE a 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
+            ("EXPIRE a -9223372036854775807", "-ERR invalid expire time in 'expire' command"),
+            ("EXPIRE a 9223372036854775", "-ERR invalid expire time in 'expire' command"),
+            ("PEXPIRE a 9223372036854775807", "-ERR invalid expire time in 'pexpire' command"),
+            ("EXPIREAT a 9223372036854776", "-ERR invalid expire time in 'expireat' command"),
+            ("EXPIRE x 10", "0"),
+            ("PEXPIREAT a 9223372036854775807", "1"),
+            ("PEXPIRETIME a", "9223372036854775807"),
+            ("EXPIRETIME a", "9223372036854775"),
+            ("PEXPIREAT a -9223372036854775808", "1"),
+            ("EXISTS a", "0"),
+        ]);
+    }
+
+    #[test]
+    fn times_to_live_are_shown_in_both_units() {
+        let mut test = shard_with(&["SET a 1 PX 1499", "SET b 1 PX 1500", "SET c 1"]);
+        test.check(&[
+            ("TTL a", "1"),
+            ("TTL b", "2"),
+            ("PTTL a", "1499"),
+            ("EXPIRETIME a", "1700000001"),
+            ("EXPIRETIME b", "1700000002"),
+            ("PEXPIRETIME b", "1700000001500"),
+        ]);
+        for command in ["TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME"] {
+            test.check(&[(&format!("{command} c"), "-1"), (&format!("{command} x"), "-2")]);
+        }
+        test.check_events("TTL x", &["keymiss x"]);
+        test.now = NOW + 1499;
+        test.check(&[("PTTL a", "0"), ("GET a", "\"1\"")]);
+        test.now = NOW + 1500;
+        test.check_effects("PTTL a", &["DEL a"]);
+        assert_eq!(test.shard.stats.expired_keys, 1);
+    }
+
+    #[test]
+    fn persist_removes_an_expiry() {
+        let mut test = shard_with(&["SET a 1 PX 1499", "SET b 1"]);
+        test.check_effects("PERSIST a", &["PERSIST a"]);
+        test.check(&[("TTL a", "-1"), ("PERSIST a", "0"), ("PERSIST b", "0"), ("PERSIST x", "0")]);
+        test.check_effects("PERSIST a", &[]);
+        test.run("EXPIRE a 5");
+        test.check_events("PERSIST a", &["persist a"]);
+    }
+}

@@ -193,3 +193,207 @@ fn database_argument(keys: &Keys, text: &[u8]) -> Result<usize, Error> {
         .filter(|&number| number < keys.shard.databases.len())
         .ok_or(Error::DB_OUT_OF_RANGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::testing::{NOW, TestShard};
+    use crate::watch::Watcher;
+
+    fn shard_with(lines: &[&str]) -> TestShard {
+        let mut test = TestShard::with_events("KEAnm");
+        for line in lines {
+            assert!(!test.run(line).starts_with('-'), "{line}");
+        }
+        test.shard.stats = Default::default();
+        test
+    }
+
+    #[test]
+    fn removals_count_what_was_there() {
+        for command in ["DEL", "UNLINK"] {
+            let mut test = shard_with(&["SET a 1", "SET b 2"]);
+            test.check(&[
+                (&format!("{command} a b c a"), "2"),
+                (&format!("{command} a"), "0"),
+                ("EXISTS a b", "0"),
+            ]);
+            assert_eq!(test.shard.stats.dirty, 2);
+        }
+    }
+
+    #[test]
+    fn a_removal_is_replicated_as_sent_if_anything_was_removed() {
+        let mut test = shard_with(&["SET a 1"]);
+        test.check_effects("DEL x a y", &["DEL x a y"]);
+        test.check_effects("DEL x a y", &[]);
+        test.run("SET a 1");
+        test.check_events("UNLINK x a", &["del a"]);
+    }
+
+    #[test]
+    fn lookups_count_hits_and_misses_and_announce_misses() {
+        let mut test = shard_with(&["SET a 1"]);
+        for (line, events, hits, misses) in [
+            ("EXISTS a x a", &["keymiss x"][..], 2, 1),
+            ("TYPE a", &[], 3, 1),
+            ("TYPE x", &["keymiss x"], 3, 2),
+            ("TOUCH a x", &["keymiss x"], 4, 3),
+            ("COPY x y", &["keymiss x"], 4, 4),
+            ("RENAME x y", &[], 4, 4),
+            ("MOVE x 1", &[], 4, 4),
+        ] {
+            test.check_events(line, events);
+            let stats = &test.shard.stats;
+            assert_eq!((stats.keyspace_hits, stats.keyspace_misses), (hits, misses), "{line}");
+        }
+    }
+
+    #[test]
+    fn types_have_names() {
+        let mut test = shard_with(&["SET a 1"]);
+        test.check(&[("TYPE a", "string"), ("TYPE x", "none"), ("EXISTS a a x", "2")]);
+    }
+
+    #[test]
+    fn touch_renews_access_times_and_other_lookups_by_name_do_not() {
+        let mut test = shard_with(&["SET a 1"]);
+        test.now += 100_000;
+        test.check(&[("EXISTS a", "1"), ("TYPE a", "string"), ("TTL a", "-1")]);
+        test.check(&[("OBJECT IDLETIME a", "100")]);
+        test.caller.no_touch = true;
+        test.check(&[("GET a", "\"1\""), ("OBJECT IDLETIME a", "100")]);
+        test.check(&[("TOUCH a", "1"), ("OBJECT IDLETIME a", "0")]);
+    }
+
+    #[test]
+    fn a_renamed_key_keeps_value_and_expiry() {
+        let mut test = shard_with(&["SET a 1 PX 5000", "SET b 2"]);
+        test.check_effects("RENAME a b", &["RENAME a b"]);
+        test.check(&[
+            ("GET b", "\"1\""),
+            ("PTTL b", "5000"),
+            ("EXISTS a", "0"),
+            ("RENAME a b", "-ERR no such key"),
+            ("RENAME b b", "OK"),
+            ("RENAME x x", "-ERR no such key"),
+        ]);
+        test.run("SET c 3");
+        test.check_events("RENAME b c", &["new c", "rename_from b", "rename_to c"]);
+        test.check_effects("RENAME c c", &[]);
+    }
+
+    #[test]
+    fn renamenx_leaves_a_taken_name_alone() {
+        let mut test = shard_with(&["SET a 1", "SET b 2"]);
+        test.check(&[
+            ("RENAMENX a b", "0"),
+            ("GET b", "\"2\""),
+            ("RENAMENX a a", "0"),
+            ("RENAMENX x x", "-ERR no such key"),
+            ("RENAMENX a c", "1"),
+            ("GET c", "\"1\""),
+        ]);
+        assert_eq!(test.shard.stats.dirty, 1);
+        test.check_effects("RENAMENX c b", &[]);
+        test.check_effects("RENAMENX c d", &["RENAMENX c d"]);
+    }
+
+    #[test]
+    fn an_expired_target_is_removed_first() {
+        let mut test = shard_with(&["SET a 1", "SET b 2 PX 10"]);
+        test.now = NOW + 11;
+        test.check_effects("RENAMENX a b", &["DEL b", "RENAMENX a b"]);
+    }
+
+    #[test]
+    fn a_copy_has_value_and_expiry_and_its_own_access_time() {
+        let mut test = shard_with(&["SET a 1 PX 500000", "SET taken 2"]);
+        test.now += 60_000;
+        test.check_effects("COPY a b", &["COPY a b"]);
+        test.check(&[
+            ("GET b", "\"1\""),
+            ("PTTL b", "440000"),
+            ("COPY a taken", "0"),
+            ("GET taken", "\"2\""),
+            ("COPY a taken REPLACE", "1"),
+            ("GET taken", "\"1\""),
+            ("COPY x y", "0"),
+            ("OBJECT IDLETIME b", "0"),
+        ]);
+        test.check_events("COPY a c", &["new c", "copy_to c"]);
+        test.check_events("COPY a c REPLACE", &["new c", "copy_to c"]);
+        test.check_effects("COPY a c", &[]);
+    }
+
+    #[test]
+    fn a_copy_can_go_to_another_database() {
+        let mut test = shard_with(&["SET a 1"]);
+        test.check(&[
+            ("COPY a a DB 2", "1"),
+            ("COPY a a db 2", "0"),
+            ("COPY a b REPLACE DB 2", "1"),
+        ]);
+        test.database = 2;
+        test.check(&[("GET a", "\"1\""), ("GET b", "\"1\"")]);
+        test.check(&[
+            ("COPY a a", "-ERR source and destination objects are the same"),
+            ("COPY a a DB 2", "-ERR source and destination objects are the same"),
+            ("COPY a b DB 99", "-ERR DB index is out of range"),
+            ("COPY a b DB -1", "-ERR DB index is out of range"),
+            ("COPY a b DB x", "-ERR value is not an integer or out of range"),
+            (
+                "COPY a b DB 99999999999",
+                "-ERR value is out of range, value must between -2147483648 and 2147483647",
+            ),
+            ("COPY a b DB", "-ERR syntax error"),
+            ("COPY a b WHAT", "-ERR syntax error"),
+        ]);
+    }
+
+    #[test]
+    fn a_moved_key_keeps_value_and_expiry() {
+        let mut test = shard_with(&["SET a 1 PX 5000", "SET b 2"]);
+        test.check_effects("MOVE a 2", &["MOVE a 2"]);
+        test.check(&[
+            ("EXISTS a", "0"),
+            ("MOVE a 2", "0"),
+            ("MOVE b 0", "-ERR source and destination objects are the same"),
+            ("MOVE b 4", "-ERR DB index is out of range"),
+            ("MOVE b x", "-ERR value is not an integer or out of range"),
+            ("SET a 3", "OK"),
+            ("MOVE a 2", "0"),
+        ]);
+        test.check_events("MOVE b 2", &["new b", "move_from b", "move_to b"]);
+        test.database = 2;
+        test.check(&[("GET a", "\"1\""), ("PTTL a", "5000"), ("GET b", "\"2\"")]);
+    }
+
+    #[test]
+    fn watches_of_both_names_are_spoiled() {
+        let watcher = |test: &mut TestShard, database: usize, key: &str| {
+            let watcher = Watcher(7);
+            test.shard.watches.unwatch(watcher);
+            test.shard.watches.watch(watcher, database, key.as_bytes(), false);
+        };
+        for (line, watched, spoiled) in [
+            ("RENAME a b", (0, "a"), true),
+            ("RENAME a b", (0, "b"), true),
+            ("RENAME a b", (1, "b"), false),
+            ("COPY a b", (0, "a"), false),
+            ("COPY a b", (0, "b"), true),
+            ("COPY a b DB 1", (0, "b"), false),
+            ("COPY a b DB 1", (1, "b"), true),
+            ("MOVE a 1", (0, "a"), true),
+            ("MOVE a 1", (1, "a"), true),
+            ("DEL a", (0, "a"), true),
+            ("DEL x", (0, "x"), false),
+            ("TOUCH a", (0, "a"), false),
+        ] {
+            let mut test = shard_with(&["SET a 1"]);
+            watcher(&mut test, watched.0, watched.1);
+            test.run(line);
+            let clean = test.shard.watches.is_clean(Watcher(7), |_, _| false);
+            assert_eq!(!clean, spoiled, "{line} {watched:?}");
+        }
+    }
+}

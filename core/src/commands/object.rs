@@ -93,3 +93,65 @@ pub fn memory_usage(cx: &mut Cx, args: &Args) -> CommandResult {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::commands::testing::TestShard;
+    use crate::shard::Policy;
+
+    #[test]
+    fn encodings_and_reference_counts_are_those_of_redis() {
+        let mut test = TestShard::with_events("KEAm");
+        test.run("SET int 9999");
+        test.run("SET large 10000");
+        test.run("SET short hello");
+        test.run(&format!("SET long {}", "x".repeat(45)));
+        test.check(&[
+            ("OBJECT ENCODING int", "\"int\""),
+            ("OBJECT ENCODING short", "\"embstr\""),
+            ("OBJECT ENCODING long", "\"raw\""),
+            ("OBJECT REFCOUNT int", "2147483647"),
+            ("OBJECT REFCOUNT large", "1"),
+            ("OBJECT REFCOUNT short", "1"),
+            ("OBJECT ENCODING x", "nil"),
+            ("OBJECT REFCOUNT x", "nil"),
+            ("OBJECT IDLETIME x", "nil"),
+            ("OBJECT FREQ x", "nil"),
+        ]);
+        assert_eq!((test.shard.stats.keyspace_hits, test.shard.stats.keyspace_misses), (6, 4));
+        test.check_events("OBJECT ENCODING x", &[]);
+    }
+
+    #[test]
+    fn idle_time_and_frequency_exclude_each_other() {
+        let mut test = TestShard::default();
+        test.run("SET a 1");
+        test.now += 7_000;
+        test.check(&[("OBJECT IDLETIME a", "7")]);
+        let refused = test.run("OBJECT FREQ a");
+        assert!(refused.starts_with("-ERR An LFU maxmemory policy is not selected, access"));
+        test.shard.settings.maxmemory_policy = Policy::AllKeysLfu;
+        test.run("SET a 1");
+        test.check(&[("OBJECT FREQ a", "5")]);
+        let refused = test.run("OBJECT IDLETIME a");
+        assert!(refused.starts_with("-ERR An LFU maxmemory policy is selected, idle time not"));
+    }
+
+    #[test]
+    fn memory_usage_grows_with_the_value() {
+        let mut test = TestShard::default();
+        test.run("SET small x");
+        test.run(&format!("SET large {}", "x".repeat(100_000)));
+        let small: usize = test.run("MEMORY USAGE small").parse().unwrap();
+        let large: usize = test.run("MEMORY USAGE large SAMPLES 5").parse().unwrap();
+        assert!((8..100).contains(&small), "{small}");
+        assert!((100_000..110_000).contains(&large), "{large}");
+        test.check(&[
+            ("MEMORY USAGE x", "nil"),
+            ("MEMORY USAGE small SAMPLES", "-ERR syntax error"),
+            ("MEMORY USAGE small SAMPLES -1", "-ERR syntax error"),
+            ("MEMORY USAGE small SAMPLES abc", "-ERR value is not an integer or out of range"),
+            ("MEMORY USAGE small WHAT 1", "-ERR syntax error"),
+        ]);
+    }
+}
