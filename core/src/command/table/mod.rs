@@ -15,9 +15,6 @@ mod transactions;
 use super::keys::KEY_SPECS_MAX;
 use super::lookup;
 use super::spec::{Acl, Begin, Find, Flags, KeyFlags, KeySpec, Spec};
-use crate::args::Args;
-use crate::cx::Cx;
-use crate::error::{CommandResult, Error};
 
 const FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::COMMANDS),
@@ -121,9 +118,4 @@ const fn implied_categories(flags: Flags, own: Acl) -> Acl {
         acl = acl.and(Acl::BLOCKING);
     }
     acl
-}
-
-/// Marks a command whose function is still being written.
-fn pending(_: &mut Cx, _: &Args) -> CommandResult {
-    Err(Error::new("ERR command is pending"))
 }
