@@ -34,10 +34,9 @@ pub fn step(shard: &mut Shard, now: i64, entries_max: usize) -> Step {
             step.finished_round = true;
             break;
         }
-        // The store removes what is due at a time, and a key lives up to the end of its last millisecond.
         step.looked_at += shard.databases[database].expire_step(
             &mut cursor,
-            now - 1,
+            now,
             entries_max - step.looked_at,
             |entry| due.push(entry),
         );
