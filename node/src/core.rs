@@ -217,10 +217,22 @@ impl Core {
     pub fn configure(&mut self, config: Config) {
         self.config = config;
         self.settings = Settings::from_config(&self.config);
+        self.command_stats.track_latency = self.settings.latency_tracking;
         let old = std::mem::replace(&mut self.shard.settings, self.settings.shard.clone());
         // Not of the configuration, but of DEBUG and of the role.
         self.shard.settings.active_expire = old.active_expire;
         self.shard.settings.is_replica = old.is_replica;
+    }
+
+    /// CONFIG RESETSTAT on this core.
+    pub fn reset_statistics(&mut self) {
+        self.stats = CoreStats::default();
+        self.command_stats = CommandStats::new();
+        self.command_stats.track_latency = self.settings.latency_tracking;
+        self.shard.stats = ringfort_core::shard::ShardStats {
+            dirty: self.shard.stats.dirty,
+            ..Default::default()
+        };
     }
 
     /// The shard that owns `slot`.

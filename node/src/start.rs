@@ -19,7 +19,7 @@ use crate::{alloc, reactor};
 
 /// Descriptors the node needs besides those of its clients, per core and in all.
 const FILES_PER_CORE: u64 = 24;
-const FILES_RESERVED: u64 = 64;
+pub const FILES_RESERVED: u64 = 64;
 
 /// Messages that fit into the lane between two cores.
 const LANE_MESSAGES: usize = 1024;

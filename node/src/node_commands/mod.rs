@@ -1,5 +1,7 @@
 //! Commands that other cores or the node's configuration take part in: each a task that ends in a reply.
 
+mod config;
+mod debug;
 mod keyspace;
 
 use ringfort_core::args::{Args, OwnedArgs};
@@ -58,6 +60,10 @@ async fn answer(
         Dbsize | Keys | Scan | Randomkey | Flushdb | Flushall | Swapdb => {
             keyspace::run(client, command, args).await
         }
+        ConfigGet | ConfigSet | ConfigResetstat | ConfigRewrite => {
+            config::run(client, command, args).await
+        }
+        Debug => debug::run(client, args).await,
         _ => Err(Error::new("ERR pending")),
     }
 }
