@@ -2,6 +2,7 @@
 
 mod config;
 mod debug;
+mod info;
 mod keyspace;
 
 use ringfort_core::args::{Args, OwnedArgs};
@@ -63,6 +64,7 @@ async fn answer(
         ConfigGet | ConfigSet | ConfigResetstat | ConfigRewrite => {
             config::run(client, command, args).await
         }
+        Info => info::run(client, args).await,
         Debug => debug::run(client, args).await,
         _ => Err(Error::new("ERR pending")),
     }
