@@ -45,7 +45,8 @@ impl Type {
     }
 
     fn max(self) -> i64 {
-        (u64::MAX >> (64 - self.bits + u32::from(self.signed))) as i64
+        let largest = if self.signed { i64::MAX as u64 } else { u64::MAX };
+        (largest >> (64 - self.bits)) as i64
     }
 
     /// The low bits of a number as this type.
@@ -190,7 +191,7 @@ fn write(cx: &mut Cx, args: &Args, operations: &[Operation]) -> CommandResult {
             }
             // An unsigned field takes a negative number as its bits, the largest of numbers.
             Action::Set(value) if !field.signed => (i128::from(value as u64), false),
-            Action::Set(value) => (i128::from(value), false),
+            Action::Set(value) => (i128::from(settable(value, *field, *overflow)), false),
             Action::Increment(by) => (i128::from(old) + i128::from(by), true),
         };
         match field.fit(new, *overflow) {
@@ -209,6 +210,13 @@ fn write(cx: &mut Cx, args: &Args, operations: &[Operation]) -> CommandResult {
         cx.keys.effect_verbatim(args);
     }
     Ok(())
+}
+
+/// A number that a signed field is set to. Redis takes a field's largest in place of its smallest number where the
+/// distance to the largest overflows 64 bits; so do we, since the two must agree on data.
+fn settable(value: i64, field: Type, overflow: Overflow) -> i64 {
+    let mistaken = value < field.min() && field.max().checked_sub(value).is_none();
+    if mistaken && overflow == Overflow::Saturate { field.max() } else { value }
 }
 
 /// The up to nine bytes that a field touches, as one number, and how far up in it the field lies.
@@ -272,6 +280,12 @@ mod tests {
             ("BITFIELD k OVERFLOW SAT INCRBY u8 0 10 INCRBY u8 0 -300", "[255 0]"),
             ("BITFIELD k OVERFLOW FAIL INCRBY u8 0 -1 SET u8 0 256 GET u8 0", "[nil nil 0]"),
             ("BITFIELD k OVERFLOW SAT SET i8 0 200 GET i8 0 SET i8 0 -200 GET i8 0", "[0 127 127 -128]"),
+            ("BITFIELD n OVERFLOW SAT SET i1 0 5 SET i1 0 -5 GET u1 0", "[0 0 1]"),
+            (
+                "BITFIELD n OVERFLOW SAT SET i5 0 -9223372036854775808 GET i5 0 \
+                 INCRBY i5 0 -9223372036854775808",
+                "[-16 15 -16]",
+            ),
             ("BITFIELD k SET u8 0 -1 GET u8 0", "[128 255]"),
             ("BITFIELD k OVERFLOW SAT SET u4 0 -1 GET u4 0", "[15 15]"),
             (
@@ -325,11 +339,12 @@ mod tests {
         fn a_field_holds_what_was_stored_and_its_neighbours_stay(
             bytes in prop::collection::vec(any::<u8>(), 9..20),
             signed: bool,
-            bits in 1u32..=63,
+            bits in 1u32..=64,
             offset in 0u64..8,
             number: i64,
         ) {
-            let field = Type { signed, bits };
+            let field = Type { signed: signed || bits == 64, bits };
+            prop_assert_eq!(i128::from(field.max()) - i128::from(field.min()), (1i128 << bits) - 1);
             let mut changed = bytes.clone();
             store(&mut changed, offset, field, number);
             prop_assert_eq!(load(&changed, offset, field), field.wrap(number.into()));
