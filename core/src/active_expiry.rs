@@ -49,7 +49,6 @@ pub fn step(shard: &mut Shard, now: i64, entries_max: usize) -> Step {
             keys.expired(&keys.key(entry.get().key()));
         }
     }
-    shard.stats.active_expired_keys += step.expired as u64;
     step
 }
 

@@ -147,10 +147,16 @@ fn eligible(database: &Database, policy: Policy) -> usize {
     if policy.is_volatile() { database.expiring_len() } else { database.len() }
 }
 
-/// Evicts up to `entries_max` entries, the worst first. `None`: there is nothing to evict.
-pub fn evict_some(shard: &mut Shard, now: i64, entries_max: usize) -> Option<Evicted> {
+/// Evicts entries, the worst first, until `bytes_wanted` are freed or `entries_max` are gone. `None`: there is
+/// nothing to evict.
+pub fn evict_some(
+    shard: &mut Shard,
+    now: i64,
+    entries_max: usize,
+    bytes_wanted: usize,
+) -> Option<Evicted> {
     let mut evicted = Evicted::default();
-    while evicted.keys < entries_max {
+    while evicted.keys < entries_max && evicted.bytes < bytes_wanted {
         let Some((database, key)) = victim(shard, now) else { break };
         let mut keys = Keys { shard, database, now, caller: Caller::default(), first: None };
         let key = keys.key(&key);
@@ -300,12 +306,23 @@ mod tests {
         set(&mut shard, 2, "k", Expiry::Clear, 0);
         let bytes = shard.databases[2].entry_bytes();
         assert!(has_victims(&shard));
-        assert_eq!(evict_some(&mut shard, 0, 10), Some(Evicted { keys: 1, bytes }));
-        assert_eq!(evict_some(&mut shard, 0, 10), None);
+        assert_eq!(evict_some(&mut shard, 0, 10, usize::MAX), Some(Evicted { keys: 1, bytes }));
+        assert_eq!(evict_some(&mut shard, 0, 10, usize::MAX), None);
         assert_eq!(shard.stats.evicted_keys, 1);
         assert_eq!(evicted_keys(&shard), ["k"]);
         let effects: Vec<_> = shard.effects.iter().collect();
         assert_eq!(effects, [(2, &b"*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n"[..])]);
+    }
+
+    #[test]
+    fn an_eviction_stops_when_enough_bytes_are_free() {
+        let mut shard = shard(Policy::AllKeysRandom, 5);
+        for number in 0..100 {
+            set(&mut shard, 0, &format!("{number:3}"), Expiry::Clear, 0);
+        }
+        let bytes = shard.databases[0].entry_bytes() / 100;
+        let evicted = evict_some(&mut shard, 0, 50, bytes * 2 + 1);
+        assert_eq!(evicted, Some(Evicted { keys: 3, bytes: bytes * 3 }));
     }
 
     #[test]
@@ -319,7 +336,7 @@ mod tests {
                 set(&mut shard, number % 4, &format!("{number}"), expiry, 0);
             }
             let mut evicted = 0;
-            while let Some(some) = evict_some(&mut shard, 0, 3) {
+            while let Some(some) = evict_some(&mut shard, 0, 3, usize::MAX) {
                 assert!(some.keys <= 3);
                 evicted += some.keys;
             }
@@ -336,7 +353,7 @@ mod tests {
                 let expiry = if number % 10 == 0 { Expiry::At(5000) } else { Expiry::Clear };
                 set(&mut shard, number % 4, &format!("{number}"), expiry, 0);
             }
-            while evict_some(&mut shard, 0, 7).is_some() {}
+            while evict_some(&mut shard, 0, 7, usize::MAX).is_some() {}
             assert!(shard.is_empty(), "{policy:?}");
         }
     }
@@ -346,7 +363,7 @@ mod tests {
         let mut shard = shard(Policy::NoEviction, 5);
         set(&mut shard, 0, "k", Expiry::At(1), 0);
         assert!(!has_victims(&shard));
-        assert_eq!(evict_some(&mut shard, 0, 1), None);
+        assert_eq!(evict_some(&mut shard, 0, 1, usize::MAX), None);
     }
 
     #[test]
@@ -355,7 +372,10 @@ mod tests {
         for number in 0..2000u32 {
             set(&mut shard, 0, &format!("{number}"), Expiry::Clear, number);
         }
-        assert_eq!(evict_some(&mut shard, 2_000_000, 500).map(|evicted| evicted.keys), Some(500));
+        assert_eq!(
+            evict_some(&mut shard, 2_000_000, 500, usize::MAX).map(|evicted| evicted.keys),
+            Some(500)
+        );
         let keys = evicted_keys(&shard);
         let older = keys.iter().filter(|key| key.parse::<u32>().unwrap() < 1000).count();
         assert!(older > 480, "{older}");
@@ -367,10 +387,10 @@ mod tests {
         for number in 0..50u32 {
             set(&mut shard, 0, &format!("{number}"), Expiry::Clear, number);
         }
-        assert_eq!(evict_some(&mut shard, 1_000_000, 1).unwrap().keys, 1);
+        assert_eq!(evict_some(&mut shard, 1_000_000, 1, usize::MAX).unwrap().keys, 1);
         let key = shard.hasher.key(b"1");
         shard.databases[0].get(&key).unwrap().set_access(999);
-        assert_eq!(evict_some(&mut shard, 1_000_000, 48).unwrap().keys, 48);
+        assert_eq!(evict_some(&mut shard, 1_000_000, 48, usize::MAX).unwrap().keys, 48);
         assert_eq!(evicted_keys(&shard).last().unwrap(), "49");
         assert!(shard.databases[0].get(&key).is_some());
     }
@@ -397,7 +417,8 @@ mod tests {
                 set(&mut shard, 0, &format!("{rank}"), Expiry::At(at), access);
             }
             expected.sort_unstable();
-            while evict_some(&mut shard, if policy.is_lfu() { 0 } else { 2_000_000 }, 1).is_some() {}
+            let now = if policy.is_lfu() { 0 } else { 2_000_000 };
+            while evict_some(&mut shard, now, 1, usize::MAX).is_some() {}
             let order: Vec<u32> =
                 evicted_keys(&shard).iter().map(|key| key.parse().unwrap()).collect();
             let rank = |rank: &u32| if policy.is_lfu() { (*rank).min(255) } else { *rank };

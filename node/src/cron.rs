@@ -148,7 +148,7 @@ impl Core {
 
     fn free_detached(&mut self) {
         if let Some(detached) = self.cron.detached.last_mut()
-            && detached.drop_some(FREED_PER_ROUND)
+            && !detached.drop_some(FREED_PER_ROUND)
         {
             self.cron.detached.pop();
         }
@@ -226,8 +226,9 @@ impl Core {
         let from = ringfort_net::clock::monotonic_us();
         let mut evicted = false;
         while self.is_over_memory() {
-            if eviction::evict_some(&mut self.shard, self.now.wall_ms, EVICTIONS_PER_STEP).is_none()
-            {
+            let excess = self.memory_bytes().saturating_sub(self.settings.maxmemory) as usize;
+            let now = self.now.wall_ms;
+            if eviction::evict_some(&mut self.shard, now, EVICTIONS_PER_STEP, excess).is_none() {
                 break;
             }
             evicted = true;
