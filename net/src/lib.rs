@@ -2,7 +2,7 @@
 //!
 //! One core of the node is one glommio executor pinned to one CPU ([`cpu`]). In its thread live one socket ring
 //! ([`ring`]) and one mailbox ([`mailbox`]) with a lane to and from every other core; when there is nothing to
-//! do it parks ([`park`]) on one eventfd that both the ring and the other cores write. Nothing here is shared
+//! do it sleeps ([`park`]) until its ring or another core wakes it. Nothing here is shared
 //! between cores except the lanes and the parked flag.
 //!
 //! Absent on purpose: commands, slots, roles, and any use of `glommio::net`.
@@ -18,5 +18,5 @@ pub mod ring;
 pub use buffers::ReceiveBuffer;
 pub use clock::Ticks;
 pub use mailbox::{Mailbox, mesh};
-pub use park::{Parker, Spin, Waker};
+pub use park::{Parker, PlainParker, Spin, Waker};
 pub use ring::{ConnectionSlot, EndReason, Event, Ring, RingError, RingOptions, Token};

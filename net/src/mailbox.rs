@@ -205,7 +205,7 @@ impl<T> Outgoing<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::park::Parker;
+    use crate::park::PlainParker;
     use glommio::{LocalExecutorBuilder, Placement};
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
                 LocalExecutorBuilder::new(Placement::Unbound)
                     .io_memory(64 * 1024)
                     .spawn(move || async move {
-                        let parker = Parker::new(mailbox.waker());
+                        let parker = PlainParker::new(mailbox.waker());
                         let to = 1 - mailbox.core();
                         let (mut sent, mut received) = (0, 0);
                         while sent < MESSAGES || received < MESSAGES || mailbox.overflow_len(to) > 0
@@ -273,7 +273,7 @@ mod tests {
                             mailbox.flush();
                             let done = received == MESSAGES && mailbox.overflow_len(to) == 0;
                             if !done && (sent == MESSAGES || mailbox.overflow_len(to) >= 4) {
-                                parker.park_without_ring(|| mailbox.has_work()).await.unwrap();
+                                parker.park(|| mailbox.has_work()).await.unwrap();
                             }
                         }
                     })

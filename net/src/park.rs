@@ -1,14 +1,17 @@
 //! Sleeping while there is nothing to do, and being woken.
 //!
-//! Each core has one eventfd. Its ring's completions write it while the core is parked, and so do other threads
-//! through a [`Waker`]. The core reads it through glommio, so the whole executor sleeps in glommio's own ring and
-//! its timers and other tasks still run. [`Spin`] decides how long to look around before that.
+//! Three steps, each cheaper to leave than the next: [`Spin`] looks around for some microseconds;
+//! [`Ring::wait`] blocks the thread in the socket ring (a completion or a [`Waker`] ends it; the executor's other
+//! tasks stand still, so only for about a millisecond); [`Parker`] puts the whole executor to sleep, its timers and
+//! other tasks running on.
 //!
-//! A [`Waker`] is shared by all threads; a [`Parker`] belongs to its core's executor.
+//! A [`Waker`] is shared by all threads. It knows in which of the two the core sleeps, and writes the eventfd that is
+//! read there: one is read by the ring, the other through glommio. (One would do if an eventfd's write could at
+//! once cause another's, through the ring's completion; the kernel puts that off by an RCU grace period.)
 
 mod protocol;
 mod sync {
-    pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(super) use std::sync::atomic::{AtomicU8, Ordering, fence};
 }
 
 use std::io;
@@ -20,11 +23,15 @@ use glommio::io::BufferedFile;
 
 use crate::clock::Ticks;
 use crate::ring::Ring;
+pub(crate) use protocol::Bed;
 use protocol::Parked;
 
 struct Shared {
     parked: Parked,
-    eventfd: OwnedFd,
+    /// Read by the core's ring.
+    ring_eventfd: OwnedFd,
+    /// Read through glommio; the ring's completions write it too while the core is parked.
+    sleep_eventfd: OwnedFd,
 }
 
 /// Wakes one core. Cheap to clone and to call: writes only if the core is parked.
@@ -32,59 +39,100 @@ struct Shared {
 pub struct Waker(Arc<Shared>);
 
 impl Waker {
-    /// Makes the eventfd of a core. Errors: out of descriptors.
+    /// Makes the eventfds of a core. Errors: out of descriptors.
     pub fn new() -> io::Result<Waker> {
-        // Blocking, so that a read in the ring waits.
-        // SAFETY: no pointers are passed.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
         Ok(Waker(Arc::new(Shared {
             parked: Parked::new(),
-            // SAFETY: just made, and nobody else's.
-            eventfd: unsafe { OwnedFd::from_raw_fd(fd) },
+            ring_eventfd: eventfd()?,
+            sleep_eventfd: eventfd()?,
         })))
     }
 
     /// Wakes the core if it is parked or about to park. Call after publishing the work.
     pub fn wake(&self) {
-        if self.0.parked.take_wake() {
-            self.write();
+        // Write fails only when the counter is full, and then the sleeper is awake anyway.
+        match self.0.parked.take_wake() {
+            None => {}
+            Some(Bed::Ring) => write_one(&self.0.ring_eventfd),
+            Some(Bed::Executor) => write_one(&self.0.sleep_eventfd),
         }
     }
 
-    fn write(&self) {
-        let one = 1u64.to_ne_bytes();
-        // A signal handler may call this; write(2) is safe there. It fails only when the counter is full, and
-        // then the sleeper is awake anyway.
-        // SAFETY: the eventfd is ours and open; eight readable bytes.
-        unsafe {
-            libc::write(self.as_raw_fd(), one.as_ptr().cast(), one.len());
-        }
+    pub(crate) fn parked(&self) -> &Parked {
+        &self.0.parked
+    }
+
+    /// The eventfd that a ring reads.
+    pub(crate) fn ring_eventfd(&self) -> RawFd {
+        self.0.ring_eventfd.as_raw_fd()
     }
 }
 
-impl AsRawFd for Waker {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.eventfd.as_raw_fd()
+fn write_one(eventfd: &OwnedFd) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: the descriptor is open; eight readable bytes. (Also safe in a signal handler.)
+    unsafe {
+        libc::write(eventfd.as_raw_fd(), one.as_ptr().cast(), one.len());
     }
 }
 
-/// Parks the executor it was made in.
+fn eventfd() -> io::Result<OwnedFd> {
+    // Blocking, so that a read in a ring waits.
+    // SAFETY: no pointers are passed.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: just made, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Parks the executor it was made in, which drives a socket ring.
 pub struct Parker {
-    waker: Waker,
-    /// A view of the waker's eventfd, which closes it; hence never dropped.
+    sleep: Sleep,
+}
+
+/// A waker's eventfd read through glommio.
+struct Sleep {
+    /// A view of the eventfd, which would close it; hence never dropped.
     file: ManuallyDrop<BufferedFile>,
+    waker: Waker,
+}
+
+impl Sleep {
+    fn new(waker: &Waker) -> Sleep {
+        let waker = waker.clone();
+        // SAFETY: the descriptor is open as long as `waker` beside it, and ManuallyDrop keeps the file from closing
+        // what it does not own.
+        let file = unsafe { BufferedFile::from_raw_fd(waker.0.sleep_eventfd.as_raw_fd()) };
+        Sleep { file: ManuallyDrop::new(file), waker }
+    }
+
+    fn parked(&self) -> &Parked {
+        self.waker.parked()
+    }
+
+    async fn read(&self) -> io::Result<()> {
+        match self.file.read_at(0, 8).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINTR | libc::EAGAIN | libc::ECANCELED) => Ok(()),
+                errno => Err(errno.map_or_else(
+                    || io::Error::other(error.to_string()),
+                    io::Error::from_raw_os_error,
+                )),
+            },
+        }
+    }
 }
 
 impl Parker {
-    /// Must be called inside the core's executor; panics elsewhere. One per waker.
-    pub fn new(waker: &Waker) -> Parker {
-        // SAFETY: the descriptor is open as long as `waker` (kept beside it), and ManuallyDrop keeps the file from
-        // closing what it does not own.
-        let file = unsafe { BufferedFile::from_raw_fd(waker.as_raw_fd()) };
-        Parker { waker: waker.clone(), file: ManuallyDrop::new(file) }
+    /// Must be called inside the core's executor (panics elsewhere), once per ring, which then also listens to
+    /// `waker`. Errors: the ring has a parker already.
+    pub fn new(ring: &mut Ring, waker: &Waker) -> io::Result<Parker> {
+        ring.register_eventfd(waker.0.sleep_eventfd.as_raw_fd())?;
+        ring.set_waker(waker);
+        Ok(Parker { sleep: Sleep::new(waker) })
     }
 
     /// Sleeps until a completion or a [`Waker::wake`], unless there is work already: `has_work` is asked after
@@ -107,7 +155,7 @@ impl Parker {
     /// says true `sleep().await`, then `finish`. False: there is work, nothing more to do.
     pub fn prepare(&self, ring: &mut Ring, has_work: impl FnOnce(&mut Ring) -> bool) -> bool {
         ring.enable_wakes();
-        self.waker.0.parked.prepare();
+        self.sleep.parked().prepare(Bed::Executor);
         let sleep = !ring.has_work() && !has_work(ring);
         if !sleep {
             self.finish(ring);
@@ -117,29 +165,32 @@ impl Parker {
 
     /// The sleeping step. Only after `prepare` said true.
     pub async fn sleep(&self) -> io::Result<()> {
-        match self.file.read_at(0, 8).await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EINTR | libc::EAGAIN | libc::ECANCELED) => Ok(()),
-                errno => Err(errno.map_or_else(
-                    || io::Error::other(error.to_string()),
-                    io::Error::from_raw_os_error,
-                )),
-            },
-        }
+        self.sleep.read().await
     }
 
     /// The last step.
     pub fn finish(&self, ring: &mut Ring) {
-        self.waker.0.parked.finish();
+        self.sleep.parked().finish();
         ring.disable_wakes();
     }
+}
 
-    /// [`Parker::park`] for an executor without a socket ring.
-    pub async fn park_without_ring(&self, has_work: impl FnOnce() -> bool) -> io::Result<()> {
-        self.waker.0.parked.prepare();
-        let slept = if has_work() { Ok(()) } else { self.sleep().await };
-        self.waker.0.parked.finish();
+/// Parks an executor that has no socket ring: the waker's eventfd is read through glommio itself.
+pub struct PlainParker {
+    sleep: Sleep,
+}
+
+impl PlainParker {
+    /// Must be called inside the executor (panics elsewhere), once per waker.
+    pub fn new(waker: &Waker) -> PlainParker {
+        PlainParker { sleep: Sleep::new(waker) }
+    }
+
+    /// Sleeps until a [`Waker::wake`], unless `has_work` says that there is work. May return without cause.
+    pub async fn park(&self, has_work: impl FnOnce() -> bool) -> io::Result<()> {
+        self.sleep.parked().prepare(Bed::Executor);
+        let slept = if has_work() { Ok(()) } else { self.sleep.read().await };
+        self.sleep.parked().finish();
         slept
     }
 }
@@ -217,13 +268,10 @@ mod tests {
         let sleeper = LocalExecutorBuilder::new(Placement::Unbound)
             .io_memory(64 * 1024)
             .spawn(move || async move {
-                let parker = Parker::new(&their_waker);
+                let parker = PlainParker::new(&their_waker);
                 let mut last = 0;
                 while last < MESSAGES {
-                    parker
-                        .park_without_ring(|| their_sent.load(Ordering::Relaxed) > last)
-                        .await
-                        .unwrap();
+                    parker.park(|| their_sent.load(Ordering::Relaxed) > last).await.unwrap();
                     last = their_sent.load(Ordering::Acquire);
                     their_seen.store(last, Ordering::Release);
                 }

@@ -11,8 +11,10 @@
 //!
 //! Absent: parsing, timeouts, limits, address lookup, and any clock.
 
+mod event;
+mod file;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -20,32 +22,14 @@ use std::rc::Rc;
 use std::sync::atomic::{Ordering, fence};
 
 use io_uring::types::{Fd, Timespec};
-use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
+use io_uring::{IoUring, cqueue, opcode, squeue};
 use socket2::SockRef;
 
-use crate::buffers::{BufferRing, GROUP, ReceiveBuffer};
-use crate::park::Waker;
+use crate::buffers::{BufferRing, GROUP};
+use crate::park::{Bed, Waker};
+use file::{RingFile, Wait};
 
-/// Sizes of a ring.
-#[derive(Clone, Copy, Debug)]
-pub struct RingOptions {
-    /// Submission queue entries, a power of two. More operations than this in one round cost a further enter.
-    pub entries: u32,
-    /// Receive buffers of the core, a power of two up to 32,768.
-    pub buffers: u16,
-    /// Bytes of one receive buffer: the most that one [`Event::Received`] carries.
-    pub buffer_bytes: u32,
-}
-
-impl Default for RingOptions {
-    fn default() -> Self {
-        RingOptions { entries: 1024, buffers: 256, buffer_bytes: 16 * 1024 }
-    }
-}
-
-/// The node's name for a connection; the ring only hands it back.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Token(pub u64);
+pub use event::{EndReason, Event, RingError, RingOptions, Token};
 
 /// The ring's name for a connection. A slot kept beyond [`Ring::close`] names nothing: using it has no effect.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -53,79 +37,6 @@ pub struct ConnectionSlot {
     index: u32,
     generation: u32,
 }
-
-/// Why nothing more will be received.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EndReason {
-    /// The peer closed its sending side.
-    Eof,
-    /// The socket failed with this errno.
-    Errno(i32),
-}
-
-/// What a round brought.
-#[derive(Debug)]
-pub enum Event {
-    /// A connection on the listener of that number. Not attached yet: it may go to another core.
-    Accepted { listener: usize, socket: OwnedFd },
-    /// Accepting failed with this errno (out of descriptors, say); it is tried again after 100 ms.
-    AcceptFailed { listener: usize, errno: i32 },
-    /// Bytes, in order. Frames may be cut anywhere.
-    Received { token: Token, buffer: ReceiveBuffer },
-    /// Nothing more will be received. Once per connection; the connection is still to be closed.
-    Ended { token: Token, reason: EndReason },
-    /// The send is over: the whole buffer is with the kernel, or an error (some of it may have been sent, the
-    /// connection is useless). The buffer comes back for reuse.
-    Sent { token: Token, buffer: Vec<u8>, result: io::Result<()> },
-}
-
-/// Why a ring could not be made.
-#[derive(Debug)]
-pub enum RingError {
-    /// The kernel lacks an operation we need.
-    KernelTooOld(io::Error),
-    /// io_uring is switched off: by sysctl, seccomp profile, or build.
-    Refused(io::Error),
-    /// The limit on locked memory is too low.
-    LockedMemory(io::Error),
-    /// Anything else.
-    Other(io::Error),
-}
-
-impl RingError {
-    pub(crate) fn from_setup(error: io::Error) -> RingError {
-        match error.raw_os_error() {
-            Some(libc::EINVAL) => RingError::KernelTooOld(error),
-            Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => RingError::Refused(error),
-            Some(libc::ENOMEM) => RingError::LockedMemory(error),
-            _ => RingError::Other(error),
-        }
-    }
-}
-
-impl fmt::Display for RingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RingError::KernelTooOld(error) => write!(
-                f,
-                "the kernel does not know the io_uring features this needs ({error}); Linux 6.1 or newer is required"
-            ),
-            RingError::Refused(error) => write!(
-                f,
-                "io_uring is not permitted here ({error}); set the sysctl kernel.io_uring_disabled to 0, and in a \
-                 container use a seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register"
-            ),
-            RingError::LockedMemory(error) => write!(
-                f,
-                "not enough memory may be locked for io_uring ({error}); raise the limit: ulimit -l, LimitMEMLOCK= \
-                 of a systemd unit, or --ulimit memlock=-1 of a container"
-            ),
-            RingError::Other(error) => write!(f, "io_uring could not be set up: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for RingError {}
 
 /// What a completion is about; the top byte of its user data.
 #[derive(Clone, Copy)]
@@ -137,6 +48,8 @@ enum Operation {
     Send = 2,
     Accept = 3,
     AcceptRetry = 4,
+    /// Reads the waker's eventfd.
+    Wake = 5,
 }
 
 impl Operation {
@@ -151,6 +64,7 @@ impl Operation {
             2 => Some(Operation::Send),
             3 => Some(Operation::Accept),
             4 => Some(Operation::AcceptRetry),
+            5 => Some(Operation::Wake),
             _ => None,
         };
         (operation, user_data as u32, (user_data >> 32) as u32 & 0x00ff_ffff)
@@ -189,6 +103,14 @@ struct Listener {
     closing: bool,
 }
 
+/// The read on the waker's eventfd that is always in flight.
+struct Wake {
+    waker: Waker,
+    /// Where the kernel puts the counter; owned by the read while `armed`.
+    counter: Box<u64>,
+    armed: bool,
+}
+
 /// How long a listener rests after accepting failed.
 static ACCEPT_RETRY: Timespec = Timespec::new().nsec(100_000_000);
 
@@ -199,8 +121,7 @@ const SEND_BYTES_MAX: usize = 1 << 30;
 pub struct Ring {
     /// `None` only while dropping.
     uring: Option<IoUring>,
-    /// Index under which this thread registered the ring's own file; spares a file lookup per enter.
-    registered: Option<u32>,
+    file: RingFile,
     buffers: Option<Rc<BufferRing>>,
     connections: Vec<Connection>,
     free: Vec<u32>,
@@ -214,7 +135,7 @@ pub struct Ring {
     /// Operations in flight that hold memory or a file of ours.
     in_flight: usize,
     enters: u64,
-    waker: Option<Waker>,
+    wake: Option<Wake>,
 }
 
 impl Ring {
@@ -234,10 +155,10 @@ impl Ring {
         let buffers =
             BufferRing::register(&uring.submitter(), options.buffers, options.buffer_bytes)
                 .map_err(RingError::from_setup)?;
-        let registered = register_own_file(uring.as_raw_fd()).ok();
+        let file = RingFile::new(&uring);
         Ok(Ring {
             uring: Some(uring),
-            registered,
+            file,
             buffers: Some(buffers),
             connections: Vec::new(),
             free: Vec::new(),
@@ -248,7 +169,7 @@ impl Ring {
             attached: 0,
             in_flight: 0,
             enters: 0,
-            waker: None,
+            wake: None,
         })
     }
 
@@ -395,7 +316,7 @@ impl Ring {
     pub fn round(&mut self) -> io::Result<usize> {
         self.rearm_receives();
         self.buffers().publish();
-        self.enter(0)?;
+        self.enter(Wait::No)?;
         Ok(self.completions.len())
     }
 
@@ -404,7 +325,7 @@ impl Ring {
     pub fn round_waiting(&mut self) -> io::Result<usize> {
         self.rearm_receives();
         self.buffers().publish();
-        let wait = u32::from(self.completions.is_empty());
+        let wait = if self.completions.is_empty() { Wait::One } else { Wait::No };
         self.enter(wait)?;
         Ok(self.completions.len())
     }
@@ -442,12 +363,43 @@ impl Ring {
         None
     }
 
-    /// Lets completions write the eventfd of `waker` while the core is parked. Call once.
-    pub fn set_waker(&mut self, waker: &Waker) -> io::Result<()> {
+    /// Makes [`Waker::wake`] a completion of this ring, so that it ends [`Ring::wait`] and parking. Call once.
+    pub fn set_waker(&mut self, waker: &Waker) {
+        assert!(self.wake.is_none(), "a ring has one waker");
+        self.wake = Some(Wake { waker: waker.clone(), counter: Box::new(0), armed: false });
+        self.arm_wake();
+    }
+
+    /// Blocks the thread until there is a completion, a [`Waker::wake`], or `limit_us` microseconds have passed;
+    /// the completions are then as after [`Ring::round`]. Returns false if the time passed with nothing to do.
+    ///
+    /// Much cheaper than parking, but the executor's other tasks stand still meanwhile: so only for short limits,
+    /// and not while one of them has something to do. `has_work` is asked after wakers see that we sleep.
+    pub fn wait(&mut self, limit_us: u32, has_work: impl FnOnce() -> bool) -> io::Result<bool> {
+        self.rearm_receives();
+        self.buffers().publish();
+        let wake = self.wake.as_ref().map(|wake| wake.waker.clone());
+        if let Some(waker) = &wake {
+            waker.parked().prepare(Bed::Ring);
+        }
+        let wait = if self.completions.is_empty() && !has_work() {
+            Wait::LimitUs(limit_us)
+        } else {
+            Wait::No
+        };
+        let entered = self.enter(wait);
+        if let Some(waker) = &wake {
+            waker.parked().finish();
+        }
+        entered?;
+        Ok(matches!(wait, Wait::No) || !self.completions.is_empty())
+    }
+
+    /// Lets completions write `eventfd` while wakes are enabled.
+    pub(crate) fn register_eventfd(&mut self, eventfd: RawFd) -> io::Result<()> {
         let uring = self.uring_mut();
-        uring.submitter().register_eventfd(waker.as_raw_fd())?;
+        uring.submitter().register_eventfd(eventfd)?;
         uring.completion().disable_eventfd();
-        self.waker = Some(waker.clone());
         Ok(())
     }
 
@@ -562,6 +514,24 @@ impl Ring {
         unsafe { self.push(entry) };
     }
 
+    fn arm_wake(&mut self) {
+        let Some(wake) = &mut self.wake else {
+            return;
+        };
+        wake.armed = true;
+        let entry = opcode::Read::new(
+            Fd(wake.waker.ring_eventfd()),
+            (&raw mut *wake.counter).cast(),
+            size_of::<u64>() as u32,
+        )
+        .build()
+        .user_data(Operation::Wake.user_data(0, 0));
+        self.in_flight += 1;
+        // SAFETY: the counter is boxed, touched by nobody, and freed like the waker's eventfd only after the read's
+        // completion was reaped (Ring::drop waits for it).
+        unsafe { self.push(entry) };
+    }
+
     fn rearm_later(&mut self, index: u32) {
         let connection = &mut self.connections[index as usize];
         if !connection.rearming {
@@ -588,8 +558,8 @@ impl Ring {
 
     // --- Submitting and reaping -----------------------------------------------------------------------------
 
-    /// Submits, waits for `wait` completions, and moves all completions to `self.completions`.
-    fn enter(&mut self, wait: u32) -> io::Result<()> {
+    /// Submits, waits, and moves all completions to `self.completions`.
+    fn enter(&mut self, mut wait: Wait) -> io::Result<()> {
         loop {
             let uring = self.uring.as_mut().expect("present until drop");
             let mut submission = uring.submission();
@@ -602,15 +572,22 @@ impl Ring {
             }
             let count = submission.len() as u32;
             drop(submission);
+            let last = self.backlog.is_empty();
+            // The kernel counts only completions that we have not taken yet.
+            if !last || !self.completions.is_empty() {
+                wait = Wait::No;
+            }
             self.enters += 1;
-            let entered = enter(uring.as_raw_fd(), self.registered, count, wait);
+            let entered = self.file.enter(count, wait);
             // A completion queue that overflowed is refilled by the kernel on the next enter with room in it.
             let overflowed = uring.submission().cq_overflow();
             self.completions.extend(uring.completion());
             match entered {
-                Ok(_) if self.backlog.is_empty() && !overflowed => return Ok(()),
-                Ok(_) => {}
+                Ok(()) if last && !overflowed => return Ok(()),
+                Ok(()) => {}
                 Err(error) => match error.raw_os_error() {
+                    // A signal, or the time is up: who waits will wait again if nothing else changed.
+                    Some(libc::EINTR | libc::ETIME) if last => return Ok(()),
                     Some(libc::EINTR) => {}
                     // Short of memory, or completions must be handled first: the queue stays for the next round.
                     Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => return Ok(()),
@@ -628,6 +605,16 @@ impl Ring {
             Operation::Receive => self.complete_receive(completion, index, generation, more),
             Operation::Send => self.complete_send(completion.result(), index, generation),
             Operation::Accept => self.complete_accept(completion.result(), index as usize, more),
+            Operation::Wake => {
+                self.in_flight -= 1;
+                if let Some(wake) = &mut self.wake {
+                    wake.armed = false;
+                }
+                if completion.result() != -libc::ECANCELED {
+                    self.arm_wake();
+                }
+                None
+            }
             Operation::AcceptRetry => {
                 self.in_flight -= 1;
                 self.accept_stopped(index as usize);
@@ -776,66 +763,22 @@ impl Drop for Ring {
             self.close(ConnectionSlot { index, generation });
         }
         while self.in_flight > 0 {
+            if self.wake.as_ref().is_some_and(|wake| wake.armed) {
+                self.cancel(Operation::Wake.user_data(0, 0));
+            }
             self.buffers().publish();
-            let wait = u32::from(self.completions.is_empty());
+            let wait = if self.completions.is_empty() { Wait::One } else { Wait::No };
             if self.enter(wait).is_err() {
                 // The kernel may still write: leak what it could write to rather than free it.
                 std::mem::forget(self.buffers.take());
                 std::mem::forget(std::mem::take(&mut self.connections));
+                std::mem::forget(self.wake.take());
                 break;
             }
             while self.next_event().is_some() {}
         }
         // The ring's file first, then (with the fields) the buffers that it knows.
         self.uring = None;
-    }
-}
-
-/// io_uring's own enter(2) is called directly because the crate's submitter forgets the registered index.
-fn enter(fd: RawFd, registered: Option<u32>, to_submit: u32, wait: u32) -> io::Result<usize> {
-    // With deferred task work, completions appear only in an enter with GETEVENTS.
-    let mut flags = EnterFlags::GETEVENTS;
-    let file = match registered {
-        Some(index) => {
-            flags |= EnterFlags::REGISTERED_RING;
-            index as i32
-        }
-        None => fd,
-    };
-    // SAFETY: no argument structure is passed; what the queued entries name is valid by the contract of `push`.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_io_uring_enter,
-            file,
-            to_submit,
-            wait,
-            flags.bits(),
-            std::ptr::null::<libc::sigset_t>(),
-            0usize,
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(result as usize)
-}
-
-fn register_own_file(fd: RawFd) -> io::Result<u32> {
-    #[repr(C)]
-    struct Update {
-        offset: u32,
-        reserved: u32,
-        data: u64,
-    }
-    const REGISTER_RING_FDS: libc::c_uint = 20;
-    let mut update = Update { offset: u32::MAX, reserved: 0, data: fd as u64 };
-    // SAFETY: `update` is one io_uring_rsrc_update (linux/io_uring.h) and outlives the call.
-    let result = unsafe {
-        libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_RING_FDS, &raw mut update, 1u32)
-    };
-    match result {
-        1 => Ok(update.offset),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -5,9 +5,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use glommio::{LocalExecutorBuilder, Placement};
 use ringfort_net::listen::{listen_tcp, listen_unix, local_address};
-use ringfort_net::{ConnectionSlot, EndReason, Event, Ring, RingOptions, Token};
+use ringfort_net::{ConnectionSlot, EndReason, Event, Parker, Ring, RingOptions, Token, Waker};
 
 const SMALL: RingOptions = RingOptions { entries: 64, buffers: 16, buffer_bytes: 512 };
 
@@ -453,4 +456,90 @@ fn has_work_tells_of_queued_and_of_arrived_work() {
     assert!(server.ring.has_work(), "bytes arrived");
     server.round();
     assert_eq!(server.received_bytes, 5);
+}
+
+#[test]
+fn waiting_ends_with_time_with_bytes_and_with_a_wake() {
+    let mut server = Echo::new(SMALL);
+    let waker = Waker::new().unwrap();
+    server.ring.set_waker(&waker);
+    let (_, mut peer) = server.pair();
+    assert!(!server.ring.wait(1, || false).unwrap(), "nothing came");
+    assert!(server.ring.wait(u32::MAX, || true).unwrap(), "there is work already");
+    peer.write_all(b"hello").unwrap();
+    assert!(server.ring.wait(u32::MAX, || false).unwrap());
+    while let Some(event) = server.ring.next_event() {
+        server.handle(event);
+    }
+    assert_eq!(server.received_bytes, 5);
+    while server.connections.values().any(|c| c.sending) {
+        server.round();
+    }
+    // Wakes come from another thread, each after the last one was seen.
+    const WAKES: u32 = 1000;
+    let asked = Arc::new(AtomicU32::new(0));
+    let seen = Arc::new(AtomicU32::new(0));
+    let (their_asked, their_seen) = (asked.clone(), seen.clone());
+    let thread = std::thread::spawn(move || {
+        for wake in 1..=WAKES {
+            their_asked.store(wake, Ordering::Release);
+            waker.wake();
+            while their_seen.load(Ordering::Acquire) < wake {
+                std::thread::yield_now();
+            }
+        }
+    });
+    let mut last = 0;
+    while last < WAKES {
+        server.ring.wait(u32::MAX, || asked.load(Ordering::Acquire) > last).unwrap();
+        assert!(server.ring.next_event().is_none());
+        last = asked.load(Ordering::Acquire);
+        seen.store(last, Ordering::Release);
+    }
+    thread.join().unwrap();
+}
+
+/// An executor that parks at every opportunity, woken in turn by a client and by another thread.
+#[test]
+fn parked_executor_wakes_for_bytes_and_for_wakers() {
+    const ROUND_TRIPS: u32 = 500;
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    let waker = Waker::new().unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let seen = Arc::new(AtomicU32::new(0));
+    let (their_waker, their_asked, their_seen) = (waker.clone(), asked.clone(), seen.clone());
+    let executor = LocalExecutorBuilder::new(Placement::Unbound)
+        .io_memory(64 * 1024)
+        .spawn(move || async move {
+            let mut server = Echo::new(SMALL);
+            let parker = Parker::new(&mut server.ring, &their_waker).unwrap();
+            server.attach(ours.into());
+            while server.ended.is_empty() {
+                server.ring.round().unwrap();
+                while let Some(event) = server.ring.next_event() {
+                    server.handle(event);
+                }
+                let last = their_asked.load(Ordering::Acquire);
+                their_seen.store(last, Ordering::Release);
+                if server.ended.is_empty() {
+                    parker
+                        .park(&mut server.ring, |_| their_asked.load(Ordering::Acquire) > last)
+                        .await
+                        .unwrap();
+                }
+            }
+        })
+        .unwrap();
+    for trip in 1..=ROUND_TRIPS {
+        peer.write_all(b"ping").unwrap();
+        let mut echoed = [0; 4];
+        peer.read_exact(&mut echoed).unwrap();
+        asked.store(trip, Ordering::Release);
+        waker.wake();
+        while seen.load(Ordering::Acquire) < trip {
+            std::thread::yield_now();
+        }
+    }
+    drop(peer);
+    executor.join().unwrap();
 }

@@ -1,14 +1,14 @@
 //! The parking protocol under loom: all interleavings and reorderings of one sleeper and its wakers.
 
 mod sync {
-    pub(super) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(super) use loom::sync::atomic::{AtomicU8, Ordering, fence};
 }
 #[path = "protocol.rs"]
 mod protocol;
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use protocol::Parked;
+use protocol::{Bed, Parked};
 
 #[test]
 fn sleeper_sees_every_message_or_is_woken() {
@@ -27,13 +27,13 @@ fn check(wakers: usize) {
                 let (parked, mail, eventfd) = (parked.clone(), mail.clone(), eventfd.clone());
                 loom::thread::spawn(move || {
                     mail.fetch_add(1, Ordering::Release);
-                    if parked.take_wake() {
+                    if parked.take_wake() == Some(Bed::Executor) {
                         eventfd.fetch_add(1, Ordering::Release);
                     }
                 })
             })
             .collect();
-        parked.prepare();
+        parked.prepare(Bed::Executor);
         let seen = mail.load(Ordering::Acquire);
         for thread in threads {
             thread.join().unwrap();
