@@ -2,7 +2,7 @@
 //!
 //! A round: one enter submits what the last round queued and reaps what completed; bytes become commands,
 //! messages of other cores are served, tasks go on; then everything to say leaves at once. With nothing to do
-//! the core spins for a bounded time, then parks in glommio until its eventfd is written.
+//! the core spins for a bounded time, sleeps in its ring for another, then parks in glommio until it is woken.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,19 +17,22 @@ use crate::tasks::{CoreHandle, Tasks};
 /// Rounds between turns of glommio's other task queues on a busy core.
 const ROUNDS_PER_YIELD: u64 = 64;
 
+/// How long an idle core sleeps in its ring before it parks. Leaving the ring is much cheaper than unparking, but
+/// glommio's timers and tasks are late by as much.
+const RING_WAIT_US: u32 = 1000;
+
 /// Messages served in one round before the sockets have their turn again.
 const MESSAGES_PER_ROUND: usize = 256;
 
 /// Runs the core until the node shuts down.
 pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
-    let (waker, spin_us) = {
+    let (waker, parker, spin_us) = {
         let mut core = handle.borrow_mut();
         core.handle = Rc::downgrade(&handle);
         let waker = core.mailbox.waker().clone();
-        core.ring.set_waker(&waker)?;
-        (waker, core.settings.spin_us)
+        let parker = Parker::new(&mut core.ring, &waker)?;
+        (waker, parker, core.settings.spin_us)
     };
-    let parker = Parker::new(&waker);
     let mut tasks = Tasks::new(waker);
     let mut spin = Spin::new(spin_us);
     let mut rounds: u64 = 0;
@@ -57,7 +60,7 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
         if rounds % ROUNDS_PER_YIELD == 0 {
             glommio::executor().yield_if_needed().await;
         }
-        if !spin_and_prepare(&mut handle.borrow_mut(), &mut spin, &parker) {
+        if !spin_and_prepare(&mut handle.borrow_mut(), &mut spin, &parker)? {
             continue;
         }
         let slept = parker.sleep().await;
@@ -67,14 +70,15 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
     }
 }
 
-/// With nothing to do: looks around for a bounded time, then makes ready to park. `false`: there is work.
-fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> bool {
+/// With nothing to do: looks around for a bounded time, waits in the ring for another, then makes ready to park.
+/// `false`: there is work.
+fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> std::io::Result<bool> {
     if core.spin_us != core.settings.spin_us {
         core.spin_us = core.settings.spin_us;
         *spin = Spin::new(core.spin_us);
     }
     if core.has_work() {
-        return false;
+        return Ok(false);
     }
     let from = ringfort_net::clock::monotonic_us();
     core.stats.spins += 1;
@@ -82,12 +86,16 @@ fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> bool {
     core.stats.spin_us += ringfort_net::clock::monotonic_us() - from;
     core.stats.spins_fruitful += u64::from(fruitful);
     if fruitful {
-        return false;
+        return Ok(false);
     }
     let mailbox = &core.mailbox;
+    if core.ring.wait(RING_WAIT_US, || mailbox.has_work())? {
+        spin.woke();
+        return Ok(false);
+    }
     let parked = parker.prepare(&mut core.ring, |_| mailbox.has_work());
     core.stats.parks += u64::from(parked);
-    parked
+    Ok(parked)
 }
 
 /// Polls tasks, runs the input of connections whose wait is over, and again, until neither has more.
