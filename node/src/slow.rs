@@ -14,14 +14,15 @@ use crate::core::Core;
 pub struct SlowEntry {
     /// Unique in the node: the entry's number on its core and the core.
     pub id: u64,
-    /// Seconds since the Unix epoch.
-    pub at_s: i64,
-    /// Microseconds, to order entries of several cores.
+    /// Microseconds since the Unix epoch.
     pub at_us: i64,
     pub took_us: u64,
     pub args: Vec<Vec<u8>>,
-    /// CLIENT ID; peer and name are looked up when the log is read.
+    /// CLIENT ID. Address and name are empty where the client is another core's: they are looked up when the
+    /// log is read.
     pub client: u64,
+    pub peer: String,
+    pub name: String,
 }
 
 /// Newest first.
@@ -51,6 +52,18 @@ pub struct LatencyEvent {
 }
 
 impl LatencyMonitor {
+    /// Adds the events of another core.
+    pub fn merge(&mut self, other: &LatencyMonitor) {
+        for (name, event) in &other.events {
+            for (at_s, ms) in &event.samples {
+                self.note(name, *at_s, *ms);
+            }
+            let own = self.events.entry(name).or_default();
+            own.worst_ms = own.worst_ms.max(event.worst_ms);
+            own.samples.make_contiguous().sort_unstable();
+        }
+    }
+
     /// Notes that `event` took `ms` milliseconds at second `at_s`; of one second the worst is kept.
     pub fn note(&mut self, event: &'static str, at_s: i64, ms: u64) {
         let event = self.events.entry(event).or_default();
@@ -107,8 +120,11 @@ impl Core {
         let id = self.slow.next * self.cores as u64 + self.id as u64;
         self.slow.next += 1;
         let took_us = ns / 1000;
-        let entry =
-            SlowEntry { id, at_s: us / 1_000_000, at_us: us, took_us, args: trimmed(args), client };
+        let (peer, name) = self
+            .client(client)
+            .map(|connection| (connection.peer.clone(), connection.session.name.clone()))
+            .unwrap_or_default();
+        let entry = SlowEntry { id, at_us: us, took_us, args: trimmed(args), client, peer, name };
         self.slow.entries.push_front(entry);
         self.slow.entries.truncate(self.settings.slowlog_max);
     }

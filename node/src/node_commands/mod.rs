@@ -4,6 +4,10 @@ mod config;
 mod debug;
 mod info;
 mod keyspace;
+mod latency;
+mod memory;
+mod shutdown;
+mod slowlog;
 
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{NodeCommand, Spec};
@@ -65,6 +69,15 @@ async fn answer(
             config::run(client, command, args).await
         }
         Info => info::run(client, args).await,
+        MemoryStats | MemoryDoctor | MemoryMallocStats | MemoryPurge => {
+            memory::run(client, command).await
+        }
+        SlowlogGet | SlowlogLen | SlowlogReset => slowlog::run(client, command, args).await,
+        LatencyLatest | LatencyHistory | LatencyReset | LatencyGraph | LatencyDoctor
+        | LatencyHistogram => latency::run(client, command, args).await,
+        Shutdown => shutdown::shutdown(&client, args),
+        Role => Ok(shutdown::role(&client)),
+        Lastsave => Ok(shutdown::last_save(&client)),
         Debug => debug::run(client, args).await,
         _ => Err(Error::new("ERR pending")),
     }

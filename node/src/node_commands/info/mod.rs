@@ -3,7 +3,7 @@
 //! Gathers from all cores without stopping any: the figures of two cores may be some microseconds apart.
 
 mod gather;
-mod process;
+pub mod process;
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
