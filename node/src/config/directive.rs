@@ -27,6 +27,9 @@ pub const INERT: Flags = 64;
 /// Guards data or access and does not work yet: a value other than the default refuses to start.
 pub const GUARD: Flags = 128;
 
+/// Looks at a text value; the reason why it is refused.
+pub type Check = fn(&[u8]) -> Result<(), Reason>;
+
 /// What may be written as a value.
 #[derive(Debug)]
 pub enum Kind {
@@ -40,7 +43,7 @@ pub enum Kind {
     Text {
         /// An empty value means "not set": CONFIG REWRITE leaves the line out.
         unset_when_empty: bool,
-        check: Option<fn(&[u8]) -> Result<(), Reason>>,
+        check: Option<Check>,
     },
 }
 
@@ -76,11 +79,11 @@ pub const TEXT: Kind = Kind::Text { unset_when_empty: false, check: None };
 /// Text for which empty means not set.
 pub const OPTIONAL_TEXT: Kind = Kind::Text { unset_when_empty: true, check: None };
 
-pub const fn checked_text(check: fn(&[u8]) -> Result<(), Reason>) -> Kind {
+pub const fn checked_text(check: Check) -> Kind {
     Kind::Text { unset_when_empty: false, check: Some(check) }
 }
 
-pub const fn checked_optional_text(check: fn(&[u8]) -> Result<(), Reason>) -> Kind {
+pub const fn checked_optional_text(check: Check) -> Kind {
     Kind::Text { unset_when_empty: true, check: Some(check) }
 }
 

@@ -4,9 +4,9 @@
 //! once it could also act on it.
 
 use super::directive::{DENY_LOADING, GUARD, HIDDEN, IMMUTABLE, MULTI, PROTECTED, Reason};
-use super::pattern::{is_pattern, matches};
 use super::table::{directives, find};
 use super::{Config, Directive};
+use ringfort_core::glob::{Case, matches};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -97,7 +97,10 @@ impl Config {
                 continue;
             }
             for directive in directives().filter(|directive| !directive.is(HIDDEN)) {
-                for name in directive.names().filter(|name| matches(pattern, name.as_bytes())) {
+                for name in directive
+                    .names()
+                    .filter(|name| matches(pattern, name.as_bytes(), Case::Insensitive))
+                {
                     add(name.as_bytes(), directive);
                 }
             }
@@ -184,6 +187,11 @@ fn set_one(config: &mut Config, directive: &Directive, value: &[u8]) -> Result<(
         return Err(does_not_work_yet(directive.name));
     }
     Ok(())
+}
+
+/// Whether `text` has a character that makes it a pattern rather than a name.
+pub(super) fn is_pattern(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
 /// For directives that would promise a safety that is not there.

@@ -4,7 +4,7 @@
 //! the last word on a directive holds. Relative paths count from `dir` as far as it has been read.
 
 use super::directive::{GUARD, INERT, MULTI};
-use super::get_set::does_not_work_yet;
+use super::get_set::{does_not_work_yet, is_pattern};
 use super::table::find;
 use super::{Config, Directive, REDIS_VERSION, RINGFORT_VERSION, os_error_text, quote};
 use std::borrow::Cow;
@@ -267,7 +267,7 @@ impl Loader {
         let dir = self.config.persistence.dir.as_path();
         let path = dir.join(OsStr::from_bytes(pattern));
         // A pattern may match nothing (an empty conf.d); a plain name must exist.
-        let paths = if super::pattern::is_pattern(pattern) {
+        let paths = if is_pattern(pattern) {
             let found = path.to_str().and_then(|path| {
                 let options = glob::MatchOptions {
                     case_sensitive: true,

@@ -10,7 +10,6 @@ mod command_line;
 mod directive;
 mod get_set;
 mod load;
-mod pattern;
 mod quote;
 mod rewrite;
 #[cfg(test)]

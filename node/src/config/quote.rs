@@ -132,6 +132,23 @@ pub fn quote_into(line: &mut Vec<u8>, word: &[u8]) {
     line.push(b'"');
 }
 
+/// `words` as they stand in a line: quoted only where a plain word would not come back as it is.
+pub fn join<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut line = Vec::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        let plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+        if !word.is_empty() && word.iter().all(plain) {
+            line.extend(word);
+        } else {
+            quote_into(&mut line, word);
+        }
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +201,9 @@ mod tests {
                 quote_into(&mut line, word);
                 line.push(b' ');
             }
+            prop_assert!(!line.contains(&b'\n'));
+            prop_assert_eq!(split(&line), Some(words.clone()));
+            let line = join(words.iter().map(Vec::as_slice));
             prop_assert!(!line.contains(&b'\n'));
             prop_assert_eq!(split(&line), Some(words));
         }

@@ -97,9 +97,7 @@ impl Process {
 
     /// Cleans up and says goodbye. Nothing is served any more.
     pub fn end(self) {
-        if let Some(pid_file) = self.pid_file {
-            pid_file.remove();
-        }
+        drop(self.pid_file);
         crate::warning!("Ringfort is now ready to exit, bye bye...");
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 /// Where a daemon writes it when `pidfile` is not set.
 const DAEMON_DEFAULT: &str = "/var/run/ringfort.pid";
 
+/// Goes with the process that wrote it, also when the start fails later on.
 pub struct PidFile(PathBuf);
 
 impl PidFile {
@@ -25,9 +26,11 @@ impl PidFile {
             }
         }
     }
+}
 
-    pub fn remove(self) {
+impl Drop for PidFile {
+    fn drop(&mut self) {
         crate::notice!("Removing the pid file.");
-        let _ = std::fs::remove_file(self.0);
+        let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Text;
 use crate::config::directive::{Kind, Line, Reason, Setting};
+use crate::config::quote;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
@@ -77,11 +78,15 @@ impl Setting for Bind {
         self.0.iter().map(Text::as_bytes).collect::<Vec<_>>().join(&b' ')
     }
 
-    fn lines(&self, kind: &Kind, name: &str, default: &Self) -> Vec<Line> {
+    fn lines(&self, _: &Kind, name: &str, default: &Self) -> Vec<Line> {
         if self == default {
             return Vec::new();
         }
-        let value = if self.is_empty() { b"\"\"".to_vec() } else { self.show(kind) };
+        let value = if self.is_empty() {
+            b"\"\"".to_vec()
+        } else {
+            quote::join(self.0.iter().map(Text::as_bytes))
+        };
         vec![Line::new(name, &value, true)]
     }
 }
@@ -111,6 +116,14 @@ mod tests {
         let found: Vec<_> =
             bind.addresses().flat_map(|address| address.resolve(1).unwrap()).collect();
         assert_eq!(found, ["0.0.0.0:1".parse().unwrap(), "[::]:1".parse().unwrap()]);
+    }
+
+    /// Rewriting wrote addresses as they came, so a line feed in one began a line of its own in the file.
+    #[test]
+    fn an_address_cannot_begin_a_new_line_in_the_file() {
+        let bind = parse(&["127.0.0.1", "::1\nport 7"]).unwrap();
+        let lines = bind.lines(&Kind::Own, "bind", &Bind::default());
+        assert_eq!(lines, [Line::new("bind", b"127.0.0.1 \"::1\\nport 7\"", true)]);
     }
 
     #[test]

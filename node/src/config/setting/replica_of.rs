@@ -2,6 +2,7 @@
 
 use super::{Text, loose_integer};
 use crate::config::directive::{Kind, Line, Reason, Setting};
+use crate::config::quote;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReplicaOf(pub Option<(Text, u16)>);
@@ -30,9 +31,12 @@ impl Setting for ReplicaOf {
         }
     }
 
-    fn lines(&self, kind: &Kind, name: &str, _: &Self) -> Vec<Line> {
-        match self.0 {
-            Some(_) => vec![Line::new(name, &self.show(kind), true)],
+    fn lines(&self, _: &Kind, name: &str, _: &Self) -> Vec<Line> {
+        match &self.0 {
+            Some((host, port)) => {
+                let value = quote::join([host.as_bytes(), port.to_string().as_bytes()]);
+                vec![Line::new(name, &value, true)]
+            }
             None => Vec::new(),
         }
     }
