@@ -60,8 +60,11 @@ struct Difference {
 }
 
 fn play(ours: &Node, theirs: &Node, sequence: &[Step]) -> Result<(), Difference> {
-    let mut our_side = Side::reset(ours);
-    let mut their_side = Side::reset(theirs);
+    let mut their_side = Side::reset(theirs).expect("redis-server answers");
+    let mut our_side = Side::reset(ours).map_err(|error| {
+        let what = format!("the node is lost before the first command: {error}");
+        Difference { step: 0, what, lost: true }
+    })?;
     for (step, Step { connection, words }) in sequence.iter().enumerate() {
         let expected = their_side.execute(*connection, words).expect("redis-server answers");
         let got = match our_side.execute(*connection, words) {
@@ -94,10 +97,11 @@ struct Side {
 }
 
 impl Side {
-    fn reset(node: &Node) -> Side {
-        let mut observer = node.connect();
-        assert_eq!(observer.run("FLUSHALL"), Reply::ok());
-        Side { connections: (0..CONNECTIONS).map(|_| node.connect()).collect(), observer }
+    fn reset(node: &Node) -> io::Result<Side> {
+        let mut observer = Client::try_connect(node.address())?;
+        observer.try_call(&["FLUSHALL"])?;
+        let connections = (0..CONNECTIONS).map(|_| Client::try_connect(node.address()));
+        Ok(Side { connections: connections.collect::<io::Result<_>>()?, observer })
     }
 
     fn execute(&mut self, connection: usize, words: &[Word]) -> io::Result<Reply> {
