@@ -316,7 +316,10 @@ impl Ring {
     pub fn round(&mut self) -> io::Result<usize> {
         self.rearm_receives();
         self.buffers().publish();
-        self.enter(Wait::No)?;
+        // After a wait the completions are in hand already; a second enter would bring nothing.
+        if self.completions.is_empty() || self.kernel_has_work() {
+            self.enter(Wait::No)?;
+        }
         Ok(self.completions.len())
     }
 
@@ -335,6 +338,11 @@ impl Ring {
         if !self.completions.is_empty() || !self.backlog.is_empty() || !self.rearm.is_empty() {
             return true;
         }
+        self.kernel_has_work()
+    }
+
+    /// True if an enter would submit or bring something.
+    fn kernel_has_work(&mut self) -> bool {
         let uring = self.uring_mut();
         let submission = uring.submission();
         let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
