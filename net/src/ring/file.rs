@@ -14,30 +14,12 @@ pub(super) enum Wait {
     No,
     /// For one completion.
     One,
-    /// For one completion, or this many microseconds.
-    LimitUs(u32),
 }
 
 pub(super) struct RingFile {
     /// The index of the ring's file in this thread's registered ones if that worked, else its descriptor.
     file: RawFd,
     flags: EnterFlags,
-}
-
-/// struct __kernel_timespec
-#[repr(C)]
-struct KernelTime {
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-/// struct io_uring_getevents_arg
-#[repr(C)]
-struct WaitArgument {
-    signal_mask: u64,
-    signal_mask_bytes: u32,
-    wait_min_us: u32,
-    time: u64,
 }
 
 /// struct io_uring_rsrc_update
@@ -69,32 +51,20 @@ impl RingFile {
 
     /// Submits the first `to_submit` queued entries, waits, and lets the kernel post what is complete.
     pub(super) fn enter(&self, to_submit: u32, wait: Wait) -> io::Result<()> {
-        let mut flags = self.flags;
-        let mut time = KernelTime { seconds: 0, nanoseconds: 0 };
-        let mut argument =
-            WaitArgument { signal_mask: 0, signal_mask_bytes: 0, wait_min_us: 0, time: 0 };
-        let (completions, argument, argument_bytes) = match wait {
-            Wait::No => (0u32, std::ptr::null(), 0),
-            Wait::One => (1, std::ptr::null(), 0),
-            Wait::LimitUs(limit_us) => {
-                flags |= EnterFlags::EXT_ARG;
-                time.seconds = i64::from(limit_us / 1_000_000);
-                time.nanoseconds = i64::from(limit_us % 1_000_000) * 1000;
-                argument.time = &raw const time as u64;
-                (1, &raw const argument, size_of::<WaitArgument>())
-            }
+        let completions = match wait {
+            Wait::No => 0u32,
+            Wait::One => 1,
         };
-        // SAFETY: the argument is null or points to what EXT_ARG announces, and outlives the call. What the queued
-        // entries name is valid by the contract of `Ring::push`.
+        // SAFETY: no argument structure is passed; what the queued entries name is valid by the contract of `Ring::push`.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_io_uring_enter,
                 self.file,
                 to_submit,
                 completions,
-                flags.bits(),
-                argument,
-                argument_bytes,
+                self.flags.bits(),
+                std::ptr::null::<libc::sigset_t>(),
+                0usize,
             )
         };
         if result < 0 {
