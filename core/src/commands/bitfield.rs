@@ -208,6 +208,11 @@ fn write(cx: &mut Cx, args: &Args, operations: &[Operation]) -> CommandResult {
         // Each field counts as a change.
         cx.keys.shard.stats.dirty += changes - 1;
         cx.keys.effect_verbatim(args);
+    } else if grown {
+        // Every write failed, but the string grew. Redis tells nobody, not even its replicas, which then differ.
+        cx.keys.touch_watchers(&key);
+        cx.keys.shard.stats.dirty += 1;
+        cx.keys.effect_verbatim(args);
     }
     Ok(())
 }
@@ -323,6 +328,10 @@ mod tests {
         test.check_effects("BITFIELD k SET u8 0 0", &["BITFIELD k SET u8 0 0"]);
         test.check_effects("BITFIELD k SET u8 0 0", &[]);
         test.check_effects("BITFIELD k OVERFLOW FAIL INCRBY u8 0 -1", &[]);
+        test.check_effects(
+            "BITFIELD new OVERFLOW FAIL INCRBY u8 0 -1",
+            &["BITFIELD new OVERFLOW FAIL INCRBY u8 0 -1"],
+        );
         let dirty = test.shard.stats.dirty;
         test.check_effects(
             "BITFIELD k SET u8 0 1 SET u8 8 1",

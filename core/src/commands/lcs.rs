@@ -131,12 +131,12 @@ impl<'a> Table<'a> {
         let mut lengths = vec![0u32; (left.len() + 1) * width];
         for (row, &byte) in left.iter().enumerate() {
             let (done, open) = lengths.split_at_mut((row + 1) * width);
-            let above = &done[row * width..];
-            let mut before = 0;
-            for (column, &other) in right.iter().enumerate() {
-                before =
-                    if byte == other { above[column] + 1 } else { above[column + 1].max(before) };
-                open[column + 1] = before;
+            let above = &done[row * width + 1..];
+            let (mut before, mut above_before) = (0, 0);
+            for ((cell, &above), &other) in open[1..].iter_mut().zip(above).zip(right) {
+                before = if byte == other { above_before + 1 } else { above.max(before) };
+                above_before = above;
+                *cell = before;
             }
         }
         Table { left, right, lengths }

@@ -16,4 +16,6 @@ pub mod string_ranges;
 pub mod strings;
 
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 pub mod testing;

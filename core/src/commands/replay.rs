@@ -1,0 +1,161 @@
+//! Effects are right if replaying them makes an equal database: random commands run on one shard, what they
+//! hand over as effects runs on another, which is a replica and late, and both must hold the same.
+//!
+//! A family of commands joins with a list of templates: lines in which `$k` stands for a key, `$v` a value, `$n`
+//! an integer, `$f` a number with a fraction, `$o` a small offset, `$i` an index from either end, `$b` a bit, `$t` a
+//! bit field's type, `$s` and `$ms` a time to live, `$at` and `$atms` a time, `$db` a database.
+
+use super::testing::{NOW, TestShard};
+use proptest::prelude::*;
+
+const STRINGS: &[&str] = &[
+    "GET $k",
+    "SET $k $v",
+    "SET $k $n",
+    "SET $k $v NX",
+    "SET $k $v XX GET",
+    "SET $k $v KEEPTTL",
+    "SET $k $v EX $s",
+    "SET $k $v PX $ms GET",
+    "SET $k $v NX EXAT $at",
+    "SET $k $v PXAT $atms",
+    "SETNX $k $v",
+    "SETEX $k $s $v",
+    "PSETEX $k $ms $v",
+    "GETSET $k $v",
+    "GETDEL $k",
+    "GETEX $k",
+    "GETEX $k EX $s",
+    "GETEX $k PX $ms",
+    "GETEX $k EXAT $at",
+    "GETEX $k PXAT $atms",
+    "GETEX $k PERSIST",
+    "MSET $k $v $k $v",
+    "MSETNX $k $v $k $v",
+    "MGET $k $k $k",
+    "STRLEN $k",
+    "APPEND $k $v",
+    "SETRANGE $k $o $v",
+    "GETRANGE $k $i $i",
+    "INCR $k",
+    "DECR $k",
+    "INCRBY $k $n",
+    "DECRBY $k $n",
+    "INCRBYFLOAT $k $f",
+    "LCS $k $k",
+];
+
+const BITS: &[&str] = &[
+    "SETBIT $k $o $b",
+    "GETBIT $k $o",
+    "BITCOUNT $k",
+    "BITPOS $k $b",
+    "BITOP AND $k $k $k",
+    "BITOP OR $k $k",
+    "BITOP XOR $k $k $k $k",
+    "BITOP NOT $k $k",
+    "BITFIELD $k SET $t $o $n",
+    "BITFIELD $k GET $t $o OVERFLOW SAT INCRBY $t $o $n",
+    "BITFIELD $k OVERFLOW FAIL INCRBY $t #$o $n SET $t $o $n",
+    "BITFIELD_RO $k GET $t $o",
+];
+
+const KEYS: &[&str] = &[
+    "DEL $k $k",
+    "UNLINK $k",
+    "EXISTS $k",
+    "TOUCH $k",
+    "EXPIRE $k $s",
+    "EXPIRE $k $s NX",
+    "PEXPIRE $k $ms GT",
+    "PEXPIRE $k $ms LT",
+    "EXPIREAT $k $at XX",
+    "PEXPIREAT $k $atms",
+    "TTL $k",
+    "PERSIST $k",
+    "RENAME $k $k",
+    "RENAMENX $k $k",
+    "COPY $k $k",
+    "COPY $k $k REPLACE",
+    "COPY $k $k DB $db REPLACE",
+    "MOVE $k $db",
+];
+
+/// A template with its blanks filled in by chance.
+fn filled(template: &str, draws: &[u16]) -> String {
+    let mut draws = draws.iter().map(|draw| i64::from(*draw)).cycle();
+    let words = template.split(' ').map(|word| {
+        let Some((before, blank)) = word.split_once('$') else { return word.to_owned() };
+        let draw = draws.next().expect("draws");
+        let pick = |from: &[&str]| from[draw as usize % from.len()].to_owned();
+        let value = match blank {
+            "k" => pick(&["a", "b", "c", "{a}d", "\"\""]),
+            "v" => match draw % 4 {
+                0 => (draw - 30_000).to_string(),
+                1 => "x".repeat(draw as usize % 1500),
+                _ => pick(&["\"\"", "1.50", r#""\x00\xff""#, "abc", "9223372036854775807", "007"]),
+            },
+            "n" => match draw % 4 {
+                0 => pick(&["9223372036854775807", "-9223372036854775808", "x"]),
+                _ => (draw - 30_000).to_string(),
+            },
+            "f" => format!("{}e{}", draw - 30_000, draw % 9 - 6),
+            "o" => (draw % 100).to_string(),
+            "i" => (draw % 30 - 15).to_string(),
+            "b" => (draw % 2).to_string(),
+            "t" => format!("{}{}", if draw % 2 == 0 { 'i' } else { 'u' }, draw / 2 % 63 + 1),
+            "s" => (draw % 5).to_string(),
+            "ms" => (draw % 4000).to_string(),
+            "at" => (NOW / 1000 + draw % 40 - 5).to_string(),
+            "atms" => (NOW + draw % 40_000 - 5000).to_string(),
+            "db" => (draw % 3).to_string(),
+            other => panic!("no blank is called {other}"),
+        };
+        format!("{before}{value}")
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A command as its template, what fills it in, the database, and the milliseconds that pass before it.
+type Step = (prop::sample::Index, [u16; 6], usize, i64);
+
+fn step() -> impl Strategy<Value = Step> {
+    (any::<prop::sample::Index>(), prop::array::uniform6(any::<u16>()), 0usize..2, 0i64..1500)
+}
+
+fn check(templates: &[&[&str]], steps: &[Step]) {
+    let templates = templates.concat();
+    let mut primary = TestShard::default();
+    let mut replica = TestShard::default();
+    replica.caller.is_primary = true;
+    replica.shard.settings.is_replica = true;
+    for (template, draws, database, elapsed_ms) in steps {
+        let line = filled(templates[template.index(templates.len())], draws);
+        primary.database = *database;
+        primary.now += elapsed_ms;
+        let changes = |shard: &TestShard| (shard.shard.stats.dirty, shard.shard.stats.expired_keys);
+        let before = changes(&primary);
+        primary.run(&line);
+        let effects = primary.take_effects();
+        assert_eq!(effects.is_empty(), changes(&primary) == before, "{line}: {effects:?}");
+        replica.now = primary.now + 10_000;
+        for (database, words) in effects {
+            replica.database = database;
+            let reply = replica.run_words(&words);
+            let refused = reply.starts_with("-ERR") || reply.starts_with("-WRONGTYPE");
+            assert!(!refused, "{line}: the replica answered {reply} to {words:?}");
+        }
+        assert_eq!(primary.contents(), replica.contents(), "{line}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn replayed_effects_make_the_same_database(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        check(&[STRINGS, BITS, KEYS], &steps);
+    }
+}
