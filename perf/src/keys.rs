@@ -68,6 +68,37 @@ pub fn fill(
     }
 }
 
+/// Gets every key from 0 to `count`, and checks that each has a value of `value_bytes`.
+pub fn read_back(
+    client: &mut Client,
+    shape: KeyShape,
+    count: u64,
+    value_bytes: usize,
+) -> Result<(), Failure> {
+    let failed = || Failure::io("reading keys back");
+    let mut request = Vec::new();
+    let mut key = Vec::new();
+    let mut next = 0;
+    while next < count {
+        let end = (next + BATCH).min(count);
+        request.clear();
+        for number in next..end {
+            key.clear();
+            shape.write(number, &mut key);
+            encode_command(&mut request, &[b"GET", &key]);
+        }
+        client.send(&request).map_err(failed())?;
+        for _ in next..end {
+            match client.reply().map_err(failed())? {
+                Reply::Bulk(Some(value)) if value.len() == value_bytes => {}
+                other => return Err(Failure::Setup(format!("GET answered {other:?}"))),
+            }
+        }
+        next = end;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
