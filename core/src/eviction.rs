@@ -8,7 +8,7 @@
 
 use crate::keys::{Caller, Keys};
 use crate::notify::Classes;
-use crate::shard::{Policy, Shard, ShardSettings};
+use crate::shard::{Policy, Shard, ShardSettings, next_random};
 use crate::store::{Database, EntryRef};
 
 const CLOCK_BITS: u32 = 21;
@@ -36,15 +36,20 @@ pub fn first_access(settings: &ShardSettings, now: i64) -> u32 {
     }
 }
 
-/// The access clock of an entry that is used now.
+/// Renews the access clock of an entry that is used now. `random` is the state of the shard's generator.
 #[inline]
-pub fn renewed_access(access: u32, shard: &mut Shard, now: i64) -> u32 {
-    if !shard.settings.maxmemory_policy.is_lfu() {
-        return lru_clock(now);
+pub fn renew(entry: &EntryRef, settings: &ShardSettings, random: &mut u64, now: i64) {
+    let access = entry.access();
+    let renewed = if settings.maxmemory_policy.is_lfu() {
+        let counter = frequency(access, settings, now);
+        minutes_clock(now) << 8 | increment(counter, settings.lfu_log_factor, next_random(random))
+    } else {
+        lru_clock(now)
+    };
+    // Most reads come within the second of the last one: their cache line stays clean.
+    if renewed != access {
+        entry.set_access(renewed);
     }
-    let counter = frequency(access, &shard.settings, now);
-    let random = shard.next_random();
-    minutes_clock(now) << 8 | increment(counter, shard.settings.lfu_log_factor, random)
 }
 
 /// One more use: the higher the counter, the less likely it grows.
@@ -249,7 +254,7 @@ fn entry_score(entry: &EntryRef, settings: &ShardSettings, now: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Expiry, Hasher};
+    use crate::store::{Expiry, Hasher, OwnedEntry};
     use proptest::prelude::*;
 
     #[test]
@@ -262,20 +267,19 @@ mod tests {
 
     #[test]
     fn counters_grow_logarithmically_and_decay() {
-        let mut shard = Shard::new(Hasher::new([1, 2, 3, 4]), 1, 7);
-        shard.settings.maxmemory_policy = Policy::AllKeysLfu;
-        let mut access = first_access(&shard.settings, 0);
-        for _ in 0..100 {
-            access = renewed_access(access, &mut shard, 0);
-        }
-        let hundred = frequency(access, &shard.settings, 0);
-        for _ in 0..10_000 {
-            access = renewed_access(access, &mut shard, 0);
-        }
-        let many = frequency(access, &shard.settings, 0);
+        let settings =
+            ShardSettings { maxmemory_policy: Policy::AllKeysLfu, ..ShardSettings::default() };
+        let mut random = 7;
+        let entry = OwnedEntry::string(b"k", b"v", None, first_access(&settings, 0));
+        let mut used = |times: u32| {
+            (0..times).for_each(|_| renew(&entry.get(), &settings, &mut random, 0));
+            frequency(entry.get().access(), &settings, 0)
+        };
+        let hundred = used(100);
+        let many = used(10_000);
         assert!((6..30).contains(&hundred), "{hundred}");
         assert!(many > hundred && many < 255, "{many}");
-        assert_eq!(frequency(access, &shard.settings, 60_000 * 5), many - 5);
+        assert_eq!(frequency(entry.get().access(), &settings, 60_000 * 5), many - 5);
     }
 
     fn shard(policy: Policy, samples: usize) -> Shard {

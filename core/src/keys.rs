@@ -55,21 +55,26 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn read(&mut self, key: &Key) -> Option<EntryRef<'_>> {
         self.drop_if_expired(key);
-        let no_touch = self.caller.no_touch;
-        let found = self.visible(key);
-        let Some(access) = found.map(|entry| entry.access()) else {
-            self.shard.stats.keyspace_misses += 1;
-            self.notify(key, Classes::KEY_MISS, "keymiss");
-            return None;
-        };
-        self.shard.stats.keyspace_hits += 1;
-        if !no_touch {
-            let renewed = eviction::renewed_access(access, self.shard, self.now);
-            if renewed != access {
-                self.visible(key)?.set_access(renewed);
+        let (now, no_touch) = (self.now, self.caller.no_touch);
+        // One look-up: the parts of the shard are borrowed one by one.
+        let Shard { databases, settings, random, stats, events, .. } = &mut *self.shard;
+        let found = databases[self.database].get(key).filter(|entry| !is_past(entry, now));
+        match found {
+            Some(entry) => {
+                stats.keyspace_hits += 1;
+                if !no_touch {
+                    eviction::renew(&entry, settings, random, now);
+                }
+            }
+            None => {
+                stats.keyspace_misses += 1;
+                if settings.notify.has(Classes::KEY_MISS) {
+                    let (database, key) = (self.database, key.bytes.into());
+                    events.list.push(KeyEvent { database, name: "keymiss", key });
+                }
             }
         }
-        self.visible(key)
+        found
     }
 
     /// Looks a key up as [`Keys::read`] does, but leaves its access time alone (EXISTS, TTL, TYPE).
@@ -105,12 +110,13 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn write(&mut self, key: &Key) -> Option<EntryRef<'_>> {
         self.drop_if_expired(key);
-        let access = self.visible(key)?.access();
-        let renewed = eviction::renewed_access(access, self.shard, self.now);
-        if renewed != access {
-            self.visible(key)?.set_access(renewed);
+        let now = self.now;
+        let Shard { databases, settings, random, .. } = &mut *self.shard;
+        let found = databases[self.database].get(key).filter(|entry| !is_past(entry, now));
+        if let Some(entry) = found {
+            eviction::renew(&entry, settings, random, now);
         }
-        self.visible(key)
+        found
     }
 
     /// [`Keys::read`] of a string. Error: the key holds another type.
@@ -285,6 +291,12 @@ impl<'a> Keys<'a> {
         self.notify(key, Classes::EXPIRED, "expired");
         self.effect_removed(key, self.shard.settings.lazyfree_lazy_expire);
     }
+}
+
+/// Whether the entry's time has passed: it lives up to the end of its last millisecond.
+#[inline]
+fn is_past(entry: &EntryRef, now: i64) -> bool {
+    entry.expire_at().is_some_and(|at| now > at)
 }
 
 /// What is there at `key` of a database.

@@ -117,6 +117,14 @@ impl ShardStats {
     }
 }
 
+/// The next number of a generator with this state, which must not be zero (xorshift64*, Vigna 2016).
+pub fn next_random(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+}
+
 /// The slots and keys of one core.
 pub struct Shard {
     pub hasher: Hasher,
@@ -151,12 +159,9 @@ impl Shard {
         }
     }
 
-    /// The next number of the shard's generator (xorshift64*, Vigna 2016).
+    /// The next number of the shard's generator.
     pub fn next_random(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        next_random(&mut self.random)
     }
 
     /// Keys in all databases.
