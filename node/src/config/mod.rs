@@ -93,6 +93,8 @@ impl Config {
     /// Brings values into the range in which they work; larger ones are accepted as a wish.
     fn settle(&mut self) {
         self.process.hz = self.process.hz.clamp(1, 500);
+        let backlog = &mut self.replication.repl_backlog_size_bytes;
+        *backlog = (*backlog).max(16 << 10);
     }
 }
 

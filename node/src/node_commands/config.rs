@@ -42,7 +42,7 @@ fn get(client: &Client, args: &OwnedArgs) -> Vec<u8> {
 async fn set(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let words: Vec<&[u8]> = args.args().from(2).iter().collect();
     if words.len() % 2 != 0 {
-        return Err(Error::arity("config|set"));
+        return Err(Error::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
     let rights = SetRights {

@@ -49,11 +49,13 @@ pub fn announce_start(loaded: &Loaded) {
     warn_of_small_backlog(&loaded.config);
 }
 
-/// Says how the node runs. `cpus` are the CPUs its cores are pinned to, in the order of the shards.
+/// Says how the node runs. `cpus` are those the process may use: one per core in their order, if there are
+/// enough, else shared by all.
 pub fn announce_running(config: &Config, shards: usize, cpus: &[usize]) {
     let pid = std::process::id();
     let port = config.network.port;
-    let cpus = cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let used = if shards <= cpus.len() { &cpus[..shards] } else { cpus };
+    let cpus = used.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
     let on_terminal = config.process.logfile.is_empty() && std::io::stdout().is_terminal();
     if config.process.always_show_logo || on_terminal {
         log::raw(&logo(port, shards, &cpus, pid));

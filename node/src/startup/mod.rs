@@ -21,6 +21,7 @@ use crate::config::{Config, Loaded, os_error_text};
 use crate::log;
 use pid_file::PidFile;
 use std::io;
+use std::path::PathBuf;
 use supervision::Supervisor;
 
 /// What belongs to the process rather than to a core. Owned by the main thread.
@@ -31,6 +32,8 @@ pub struct Process {
     pub maxclients: u32,
     supervisor: Supervisor,
     pid_file: Option<PidFile>,
+    /// Where the Unix socket lies, absolute.
+    unix_socket: Option<PathBuf>,
 }
 
 /// Sets the process up. `reserved_files` is how many descriptors the node needs besides those of clients.
@@ -61,8 +64,14 @@ pub fn begin(loaded: &Loaded, reserved_files: u64) -> Result<Process, io::Error>
     let maxclients = open_files::make_room(config.clients.maxclients, reserved_files)?;
     supervisor.loading();
     let pid_file = PidFile::write(&config.process.pidfile, background);
+    // CONFIG SET may change the directory later on.
+    let unix_socket = &config.network.unixsocket;
+    let unix_socket = match unix_socket.is_empty() {
+        true => None,
+        false => std::path::absolute(unix_socket.as_path()).ok(),
+    };
     log::set_role(log::Role::Primary);
-    Ok(Process { signals, maxclients, supervisor, pid_file })
+    Ok(Process { signals, maxclients, supervisor, pid_file, unix_socket })
 }
 
 /// Applies `loglevel` and `logfile`.
@@ -95,8 +104,12 @@ impl Process {
         self.supervisor.stopping();
     }
 
-    /// Cleans up and says goodbye. Nothing is served any more.
+    /// Cleans up and says goodbye, after a node that listened. Nothing is served any more.
     pub fn end(self) {
+        if let Some(path) = self.unix_socket {
+            crate::notice!("Removing the unix socket file.");
+            let _ = std::fs::remove_file(path);
+        }
         drop(self.pid_file);
         crate::warning!("Ringfort is now ready to exit, bye bye...");
     }
