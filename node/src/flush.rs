@@ -6,6 +6,10 @@ use crate::connection::Wait;
 use crate::core::Core;
 use crate::input::OUTPUT_PAUSE_BYTES;
 
+/// Output that no limit counts, as in Redis, where every client owns such a buffer: limits are for readers that
+/// fall behind, not for one reply.
+const OUTPUT_UNLIMITED_BYTES: usize = 16 << 10;
+
 impl Core {
     /// Sends the output of every connection that has some and no send under way, and the batches of commands.
     pub fn flush(&mut self) {
@@ -109,7 +113,7 @@ impl Core {
         if limit.hard_bytes == 0 && limit.soft_bytes == 0 {
             return false;
         }
-        let bytes = connection.output_memory_bytes();
+        let bytes = connection.output_memory_bytes().saturating_sub(OUTPUT_UNLIMITED_BYTES);
         if limit.hard_bytes > 0 && bytes > limit.hard_bytes {
             return true;
         }
