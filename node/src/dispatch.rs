@@ -340,8 +340,17 @@ impl Core {
             return self.answer_error(connection, Error::NO_AUTH);
         }
         connection.session.fail_transaction();
-        if let Some(spec) = command::lookup::find(args) {
-            self.command_stats.rejected(spec);
+        let Some(spec) = command::lookup::find(args) else {
+            return self.answer_error(connection, error);
+        };
+        self.command_stats.rejected(spec);
+        if spec.name == "exec" {
+            // An EXEC that cannot run ends its transaction all the same, and says so.
+            connection.session.transaction = None;
+            self.unwatch(connection);
+            let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
+            let text = format!("EXECABORT Transaction discarded because of: {reason}");
+            return self.answer_error(connection, Error::text(text));
         }
         self.answer_error(connection, error)
     }

@@ -223,12 +223,13 @@ async fn run_gathered(
     reply
 }
 
-/// The databases in which a command's keys may change: COPY … DB names a second one.
+/// The databases in which a command's keys may change: COPY … DB names a second one, the last one
+/// named.
 fn databases_of(client: &Client, spec: &Spec, args: &OwnedArgs) -> Vec<usize> {
     let mut databases = vec![client.database];
     let args = args.args();
     if spec.name == "copy"
-        && let Some(at) = (3..args.len()).find(|at| args.is(*at, "db"))
+        && let Some(at) = (3..args.len()).rfind(|at| args.is(*at, "db"))
         && let Some(database) = args.get(at + 1).and_then(ringfort_core::number::parse_integer)
         && let Ok(database) = usize::try_from(database)
         && database < client.core.borrow().settings.databases

@@ -58,7 +58,6 @@ impl Core {
             }
             Multi => {
                 if connection.session.in_transaction() {
-                    connection.session.fail_transaction();
                     return Err(Error::NESTED_MULTI);
                 }
                 connection.session.transaction = Some(Transaction::default());
@@ -85,10 +84,8 @@ impl Core {
                 reply_to(connection).simple("RESET");
             }
             Select => {
-                let database = number::integer(&args[1])
-                    .map_err(|_| Error::NOT_AN_INTEGER)
-                    .map(usize::try_from)?;
-                connection.session.database = database
+                let database = number::int32(&args[1])?;
+                connection.session.database = usize::try_from(database)
                     .ok()
                     .filter(|database| *database < self.settings.databases)
                     .ok_or(Error::DB_OUT_OF_RANGE)?;
@@ -152,7 +149,6 @@ impl Core {
         args: &Args,
     ) -> Result<Flow, Error> {
         if connection.session.in_transaction() {
-            connection.session.fail_transaction();
             return Err(Error::WATCH_INSIDE_MULTI);
         }
         if connection.remote > 0 {

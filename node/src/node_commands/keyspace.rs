@@ -179,10 +179,10 @@ async fn flush(
 async fn swap_databases(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let args = args.args();
     let index =
-        |at: usize, text: &'static str| number::parse_integer(args.at(at)).ok_or(Error::new(text));
+        |at: usize, text: &'static str| number::int32(args.at(at)).map_err(|_| Error::new(text));
     let one = index(1, "ERR invalid first DB index")?;
     let other = index(2, "ERR invalid second DB index")?;
-    let databases = client.core.borrow().settings.databases as i64;
+    let databases = client.core.borrow().settings.databases as i32;
     if !(0..databases).contains(&one) || !(0..databases).contains(&other) {
         return Err(Error::DB_OUT_OF_RANGE);
     }
