@@ -55,14 +55,15 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn read(&mut self, key: &Key) -> Option<EntryRef<'_>> {
         self.drop_if_expired(key);
-        let (now, no_touch) = (self.now, self.caller.no_touch);
+        let (now, caller) = (self.now, self.caller);
         // One look-up: the parts of the shard are borrowed one by one.
         let Shard { databases, settings, random, stats, events, .. } = &mut *self.shard;
-        let found = databases[self.database].get(key).filter(|entry| !is_past(entry, now));
+        let found =
+            databases[self.database].get(key).filter(|entry| !is_hidden(entry, now, caller));
         match found {
             Some(entry) => {
                 stats.keyspace_hits += 1;
-                if !no_touch {
+                if !caller.no_touch {
                     eviction::renew(&entry, settings, random, now);
                 }
             }
@@ -110,9 +111,10 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn write(&mut self, key: &Key) -> Option<EntryRef<'_>> {
         self.drop_if_expired(key);
-        let now = self.now;
+        let (now, caller) = (self.now, self.caller);
         let Shard { databases, settings, random, .. } = &mut *self.shard;
-        let found = databases[self.database].get(key).filter(|entry| !is_past(entry, now));
+        let found =
+            databases[self.database].get(key).filter(|entry| !is_hidden(entry, now, caller));
         if let Some(entry) = found {
             eviction::renew(&entry, settings, random, now);
         }
@@ -262,9 +264,8 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn visible(&self, key: &Key) -> Option<EntryRef<'_>> {
-        self.shard.databases[self.database].get(key).filter(|entry| {
-            entry.expire_at().is_none_or(|at| self.now <= at || self.caller.is_primary)
-        })
+        let found = self.shard.databases[self.database].get(key);
+        found.filter(|entry| !is_hidden(entry, self.now, self.caller))
     }
 
     #[inline]
@@ -293,10 +294,11 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Whether the entry's time has passed: it lives up to the end of its last millisecond.
+/// Whether the entry's time has passed (it lives up to the end of its last millisecond), except for the primary's
+/// commands.
 #[inline]
-fn is_past(entry: &EntryRef, now: i64) -> bool {
-    entry.expire_at().is_some_and(|at| now > at)
+fn is_hidden(entry: &EntryRef, now: i64, caller: Caller) -> bool {
+    entry.expire_at().is_some_and(|at| now > at && !caller.is_primary)
 }
 
 /// What is there at `key` of a database.
