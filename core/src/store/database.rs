@@ -110,11 +110,17 @@ impl Database {
     /// Sets a string, whatever was there; it is stored as an integer if it is the canonical form of one.
     #[inline]
     pub fn set_string(&mut self, key: &Key<'_>, value: &[u8], expiry: Expiry, access: u32) {
-        self.upsert(
-            key,
-            |entry| entry.set_string(value, expiry.after(entry.get().expire_at()), access),
-            || OwnedEntry::string(key.bytes, value, expiry.after(None), access),
-        );
+        let Some(place) = self.find(key) else {
+            self.insert_new(key, OwnedEntry::string(key.bytes, value, expiry.after(None), access));
+            return;
+        };
+        let sets_expiry = matches!(expiry, Expiry::At(_));
+        let table = self.table_mut(key.slot).expect("an entry was found there");
+        if sets_expiry || !table.overwrite_same_shape(place, value, access) {
+            self.update(key.slot, place, |entry| {
+                entry.set_string(value, expiry.after(entry.get().expire_at()), access);
+            });
+        }
     }
 
     /// As [`Self::set_string`], but the string stays as it is even if it looks like an integer.
@@ -309,6 +315,11 @@ impl Database {
     }
 
     #[inline]
+    fn table_mut(&mut self, slot: Slot) -> Option<&mut SlotTable> {
+        self.blocks[slot.block()].as_mut().map(|block| &mut block.tables[slot.place_in_block()])
+    }
+
+    #[inline]
     fn find(&self, key: &Key<'_>) -> Option<TablePlace> {
         self.table(key.slot)?.find(key.position(), key.bytes)
     }
@@ -339,19 +350,20 @@ impl Database {
     ) -> R {
         let block = self.blocks[slot.block()].as_mut().expect("an entry was found there");
         let table = &mut block.tables[slot.place_in_block()];
-        let (result, before, after, expired, expire_at) = table.update(place, |entry| {
-            let (before, expired) = (entry.get().memory_bytes(), entry.get().expires());
+        let (result, before, after, expire_at) = table.update(place, |entry| {
+            let before = entry.get().footprint();
             let result = f(entry);
-            (result, before, entry.get().memory_bytes(), expired, entry.get().expire_at())
+            (result, before, entry.get().footprint(), entry.get().expire_at())
         });
         if let Some(at) = expire_at {
             block.next_expiry = block.next_expiry.min(at);
         }
-        if expired != expire_at.is_some() {
-            block.expiring = block.expiring + usize::from(!expired) - usize::from(expired);
-            self.expiring = self.expiring + usize::from(!expired) - usize::from(expired);
+        if before != after {
+            self.entry_bytes = self.entry_bytes + after.bytes() - before.bytes();
+            let (expired, expires) = (usize::from(before.expires()), usize::from(after.expires()));
+            block.expiring = block.expiring + expires - expired;
+            self.expiring = self.expiring + expires - expired;
         }
-        self.entry_bytes = self.entry_bytes + after - before;
         result
     }
 

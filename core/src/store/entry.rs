@@ -33,6 +33,8 @@ pub const ACCESS_MAX: u32 = (1 << ACCESS_BITS) - 1;
 const KIND_SHIFT: u32 = 21;
 const KIND_MASK: u64 = 15;
 const EXPIRES_BIT: u64 = 1 << 25;
+/// Reserved for snapshots.
+const PHASE_BIT: u64 = 1 << 26;
 const KEY_LENGTH_SHIFT: u32 = 27;
 const KEY_LENGTH_FOLLOWS: usize = 63;
 const VALUE_LENGTH_SHIFT: u32 = 33;
@@ -162,6 +164,21 @@ pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
     if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
+/// Whether the bytes are the same. Most keys are short: two loads cost less than the call of a general comparison.
+#[inline]
+fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() || left.len() > 16 {
+        return left == right;
+    }
+    if let (Some(left_first), Some(left_last)) = (left.first_chunk::<8>(), left.last_chunk::<8>()) {
+        return right.first_chunk() == Some(left_first) && right.last_chunk() == Some(left_last);
+    }
+    if let (Some(left_first), Some(left_last)) = (left.first_chunk::<4>(), left.last_chunk::<4>()) {
+        return right.first_chunk() == Some(left_first) && right.last_chunk() == Some(left_last);
+    }
+    left.iter().eq(right)
+}
+
 /// The size that an allocator with four classes per doubling (mimalloc, jemalloc) really uses for `bytes`.
 #[inline]
 pub(super) const fn size_class(bytes: usize) -> usize {
@@ -221,6 +238,26 @@ impl Shape {
             | if self.expires { EXPIRES_BIT } else { 0 }
             | (self.key_bytes.min(KEY_LENGTH_FOLLOWS) as u64) << KEY_LENGTH_SHIFT
             | (self.value_bytes.min(VALUE_LENGTH_FOLLOWS) as u64) << VALUE_LENGTH_SHIFT
+    }
+}
+
+/// What an entry occupies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Footprint {
+    shape: Shape,
+    /// Bytes of a large value.
+    outside_bytes: usize,
+}
+
+impl Footprint {
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.shape.allocated_bytes() + self.outside_bytes
+    }
+
+    #[inline]
+    pub(super) fn expires(&self) -> bool {
+        self.shape.expires
     }
 }
 
@@ -318,6 +355,11 @@ impl<'a> EntryRef<'a> {
     }
 
     #[inline]
+    pub(super) fn has_key(&self, key: &[u8]) -> bool {
+        same_bytes(self.key(), key)
+    }
+
+    #[inline]
     pub fn key(&self) -> &'a [u8] {
         let shape = self.shape();
         // SAFETY: the shape is that of the allocation, and the caller of `from_raw` promised that the entry stays
@@ -405,13 +447,19 @@ impl<'a> EntryRef<'a> {
     /// Bytes that the entry and its value occupy, without its place in the table.
     #[inline]
     pub fn memory_bytes(&self) -> usize {
+        self.footprint().bytes()
+    }
+
+    /// What decides [`Self::memory_bytes`], to be compared before and after a change.
+    #[inline]
+    pub(super) fn footprint(&self) -> Footprint {
         let shape = self.shape();
-        let outside = match shape.kind {
+        let outside_bytes = match shape.kind {
             // SAFETY: a large value lives as long as the entry that counts it.
             Kind::Large => LARGE_OVERHEAD_BYTES + unsafe { (*self.large(shape)).capacity() },
             _ => 0,
         };
-        shape.allocated_bytes() + outside
+        Footprint { shape, outside_bytes }
     }
 
     /// A copy under another key, with the same expiry and access clock. A large value is copied, not shared, so
@@ -549,6 +597,34 @@ impl OwnedEntry {
         }
     }
 
+    /// Overwrites a short string by another of the same length, if that is all there is to do: no expiry, before or
+    /// after, and no integer. The most frequent write by far.
+    #[inline]
+    pub(super) fn overwrite_same_shape(&mut self, value: &[u8], access: u32) -> bool {
+        let entry = self.get();
+        let header = entry.header() & HEADER_MASK;
+        let key_bytes = (header >> KEY_LENGTH_SHIFT) as usize & KEY_LENGTH_FOLLOWS;
+        let wanted =
+            Shape { kind: Kind::Inline, expires: false, key_bytes, value_bytes: value.len() };
+        let is_short = key_bytes < KEY_LENGTH_FOLLOWS && value.len() < VALUE_LENGTH_FOLLOWS;
+        if !is_short
+            || header & !u64::from(ACCESS_MAX) & !PHASE_BIT != wanted.header(0)
+            || parse_integer(value).is_some()
+        {
+            return false;
+        }
+        entry.set_access(access);
+        // SAFETY: the header says that a value of this length lies there, right after the key.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                value.as_ptr(),
+                self.start.add(HEADER_BYTES + key_bytes).as_ptr(),
+                value.len(),
+            )
+        };
+        true
+    }
+
     /// Replaces the value by a string, stored as bytes even if it looks like an integer, and the expiry.
     #[inline]
     pub fn set_plain_string(&mut self, value: &[u8], expire_at: Option<i64>, access: u32) {
@@ -656,7 +732,9 @@ impl OwnedEntry {
             drop(self.take_large());
         }
         let new = content.shape(old.key_bytes, expire_at.is_some());
-        self.relayout(old, new, 0);
+        if old != new {
+            self.relayout(old, new, 0);
+        }
         // SAFETY: `relayout` left room for the new shape, and the old value owned nothing any more.
         unsafe {
             write_front(self.start, new, expire_at, access);
@@ -821,6 +899,20 @@ mod tests {
     fn short_key_with_short_value_is_48_bytes() {
         let entry = OwnedEntry::string(b"key:0000001", &[b'x'; 32], None, 0);
         assert_eq!(entry.get().memory_bytes(), 48);
+    }
+
+    #[test]
+    fn bytes_are_the_same_only_if_all_are() {
+        for length in 0..40 {
+            let bytes: Vec<u8> = (0..length).collect();
+            assert!(same_bytes(&bytes, &bytes.clone()));
+            assert!(!same_bytes(&bytes, &[&bytes[..], b"x"].concat()));
+            for index in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[index] ^= 0x80;
+                assert!(!same_bytes(&bytes, &other), "{index} of {length}");
+            }
+        }
     }
 
     #[test]

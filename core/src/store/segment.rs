@@ -48,7 +48,7 @@ impl Segment {
         if self.len == 0 {
             return None;
         }
-        self.buckets.find(position, |word| entry(word).key() == key)
+        self.buckets.find(position, |word| entry(word).has_key(key))
     }
 
     /// The entry at a place that [`Self::find`] or [`Self::insert`] gave, nothing having moved since.
@@ -89,6 +89,15 @@ impl Segment {
         let entry = ManuallyDrop::new(unsafe { OwnedEntry::from_raw(pointer(word)) });
         let mut taken = Taken { segment: self, place, expired: word & EXPIRES != 0, entry };
         f(&mut taken.entry)
+    }
+
+    /// As [`OwnedEntry::overwrite_same_shape`].
+    #[inline]
+    pub(super) fn overwrite_same_shape(&mut self, place: Place, value: &[u8], access: u32) -> bool {
+        let word = *self.buckets.word(place);
+        // SAFETY: the word stays the owner; the entry stays where it is, whatever the answer.
+        let mut entry = ManuallyDrop::new(unsafe { OwnedEntry::from_raw(pointer(word)) });
+        entry.overwrite_same_shape(value, access)
     }
 
     /// The bytes of the string at a place; see [`OwnedEntry::string_mut`].

@@ -139,12 +139,26 @@ impl SlotTable {
         }
     }
 
+    /// As [`OwnedEntry::overwrite_same_shape`].
+    #[inline]
+    pub(super) fn overwrite_same_shape(
+        &mut self,
+        place: TablePlace,
+        value: &[u8],
+        access: u32,
+    ) -> bool {
+        self.segment_mut(place).overwrite_same_shape(place.place, value, access)
+    }
+
     pub(super) fn string_mut(&mut self, place: TablePlace) -> &mut [u8] {
+        self.segment_mut(place).string_mut(place.place)
+    }
+
+    #[inline]
+    fn segment_mut(&mut self, place: TablePlace) -> &mut Segment {
         match &mut self.0 {
-            Form::Single(segment) => segment.string_mut(place.place),
-            Form::Split(directory) => {
-                directory.parts[place.segment as usize].segment.string_mut(place.place)
-            }
+            Form::Single(segment) => segment,
+            Form::Split(directory) => &mut directory.parts[place.segment as usize].segment,
         }
     }
 
