@@ -149,6 +149,9 @@ struct Slot {
 /// Token generations are 24 bits wide.
 const GENERATION_MASK: u32 = 0x00ff_ffff;
 
+/// A new buffer for output has room for so many bytes: the replies of a usual pipeline.
+const SPARE_BYTES: usize = 1 << 12;
+
 /// Buffers over this size are not kept for reuse, in bytes.
 const SPARE_BYTES_MAX: usize = 1 << 16;
 const SPARES_MAX: usize = 1024;
@@ -381,11 +384,11 @@ impl Core {
     // --- Buffers ----------------------------------------------------------------------------------------
 
     pub fn spare_buffer(&mut self) -> Vec<u8> {
-        self.spare_buffers.pop().unwrap_or_default()
+        self.spare_buffers.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES))
     }
 
     pub fn reuse_buffer(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0
+        if buffer.capacity() >= SPARE_BYTES
             && buffer.capacity() <= SPARE_BYTES_MAX
             && self.spare_buffers.len() < SPARES_MAX
         {

@@ -37,8 +37,7 @@ impl Core {
         };
         connection.is_dirty = false;
         if !connection.is_sending && !connection.output.is_empty() {
-            let spare = self.spare_buffer();
-            let output = std::mem::replace(&mut connection.output, spare);
+            let output = std::mem::take(&mut connection.output);
             connection.is_sending = true;
             connection.sending_bytes = output.len();
             connection.output_bytes += output.len() as u64;

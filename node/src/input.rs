@@ -105,6 +105,9 @@ impl Core {
 
     /// Runs the commands at the front of `buffer`; returns how many bytes are done with.
     fn run_input(&mut self, index: u32, connection: &mut Connection, buffer: &[u8]) -> usize {
+        if connection.output.capacity() == 0 {
+            connection.output = self.spare_buffer();
+        }
         let mut batch = std::mem::take(&mut self.batch);
         let mut prepared = std::mem::take(&mut self.prepared);
         let mut used = 0;
