@@ -20,6 +20,7 @@ pub mod keys;
 pub mod long_double;
 pub mod notify;
 pub mod number;
+pub mod pubsub;
 pub mod resp;
 pub mod scan;
 pub mod sequencer;

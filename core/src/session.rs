@@ -48,8 +48,10 @@ pub struct Session {
     pub name: String,
     pub library_name: String,
     pub library_version: String,
-    /// Channels, patterns and shard channels subscribed to.
+    /// Channels and patterns subscribed to, and shard channels.
     pub subscriptions: usize,
+    /// How many of `subscriptions` are patterns.
+    pub patterns: usize,
     pub shard_subscriptions: usize,
     pub monitor: bool,
 }

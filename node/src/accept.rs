@@ -58,7 +58,7 @@ impl Core {
         let session =
             Session { authenticated: self.settings.password.is_none(), ..Session::default() };
         self.stats.connections_received += 1;
-        let connection = Connection::new(id, slot, session, fd, listener, peer, local, now);
+        let connection = Connection::new(id, token, slot, session, fd, listener, peer, local, now);
         self.insert_connection(index, Box::new(connection));
     }
 

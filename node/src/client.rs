@@ -119,6 +119,7 @@ impl Core {
         if connection.take_reply_wish() {
             connection.reply_buffer().extend_from_slice(reply);
         }
+        connection.release_pushes();
         self.resume.push(index);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use ringfort_core::resp::Parser;
 use ringfort_core::session::{ReplyMode, Session};
-use ringfort_net::ConnectionSlot;
+use ringfort_net::{ConnectionSlot, Token};
 
 /// Why a connection's input is not being run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Owed {
 pub struct Connection {
     /// CLIENT ID.
     pub id: u64,
+    /// Names it on its core, and nobody after it.
+    pub token: Token,
     pub slot: ConnectionSlot,
     pub session: Session,
     pub parser: Parser,
@@ -51,6 +53,8 @@ pub struct Connection {
     pub output: Vec<u8>,
     /// Replies behind a command that runs elsewhere.
     pub owed: VecDeque<Owed>,
+    /// Pushes that wait for a reply to come first: a subscription is confirmed before its first message.
+    pub held_pushes: Option<Vec<u8>>,
     /// The sequence number of the first of `owed`.
     pub owed_first: u64,
     /// Commands running elsewhere, and of those the writes; all writes are on `write_shard`.
@@ -87,6 +91,7 @@ impl Connection {
     #[expect(clippy::too_many_arguments, reason = "one caller, which names each")]
     pub fn new(
         id: u64,
+        token: Token,
         slot: ConnectionSlot,
         session: Session,
         file: i32,
@@ -97,12 +102,14 @@ impl Connection {
     ) -> Self {
         Connection {
             id,
+            token,
             slot,
             session,
             parser: Parser::default(),
             input: Vec::new(),
             output: Vec::new(),
             owed: VecDeque::new(),
+            held_pushes: None,
             owed_first: 0,
             remote: 0,
             remote_writes: 0,
@@ -166,7 +173,8 @@ impl Connection {
             Owed::Waiting { .. } => 0,
             Owed::Ready(bytes) => bytes.capacity(),
         });
-        self.output.capacity() + self.sending_bytes + owed.sum::<usize>()
+        let held = self.held_pushes.as_ref().map_or(0, Vec::capacity);
+        self.output.capacity() + self.sending_bytes + held + owed.sum::<usize>()
     }
 
     /// Where the reply of a command that runs here and now goes.
@@ -181,6 +189,21 @@ impl Connection {
         match self.owed.back_mut() {
             Some(Owed::Ready(bytes)) => bytes,
             _ => unreachable!("just pushed"),
+        }
+    }
+
+    /// Where a push goes.
+    pub fn push_buffer(&mut self) -> &mut Vec<u8> {
+        if self.held_pushes.is_none() {
+            return self.reply_buffer();
+        }
+        self.held_pushes.as_mut().expect("checked above")
+    }
+
+    /// The reply that pushes waited for has been written.
+    pub fn release_pushes(&mut self) {
+        if let Some(held) = self.held_pushes.take() {
+            self.reply_buffer().extend_from_slice(&held);
         }
     }
 

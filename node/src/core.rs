@@ -197,7 +197,7 @@ impl Core {
             calls: Calls::default(),
             new_tasks: Vec::new(),
             handle: std::rc::Weak::new(),
-            pubsub: PubSub::new(cores),
+            pubsub: PubSub::default(),
             command_stats: CommandStats::new(),
             slow: SlowLog::default(),
             stats: CoreStats::default(),
@@ -329,7 +329,10 @@ impl Core {
     }
 
     #[inline]
-    pub fn put_connection(&mut self, index: u32, connection: Box<Connection>) {
+    pub fn put_connection(&mut self, index: u32, mut connection: Box<Connection>) {
+        if self.pubsub.has_late() {
+            self.take_late(index, &mut connection);
+        }
         self.connections[index as usize].connection = Some(connection);
     }
 

@@ -53,10 +53,25 @@ pub enum Flow {
 }
 
 /// Messages that may wait for room on the way to another core before connections that need it are held up.
-const BACKLOG_MESSAGES_MAX: usize = 64;
+pub const BACKLOG_MESSAGES_MAX: usize = 64;
 
 /// Batches under way to one core before connections that need it are held up.
 const BATCHES_AWAY_MAX: u32 = 256;
+
+/// Whether a RESP2 client may send it while it has subscriptions.
+fn is_for_subscribers(spec: &Spec) -> bool {
+    use NodeCommand::*;
+    match spec.handler {
+        Handler::Session(command) => {
+            matches!(command, SessionCommand::Ping | SessionCommand::Quit | SessionCommand::Reset)
+        }
+        Handler::Node(command) => matches!(
+            command,
+            Subscribe | Psubscribe | Ssubscribe | Unsubscribe | Punsubscribe | Sunsubscribe
+        ),
+        Handler::Keys(_) | Handler::Container => false,
+    }
+}
 
 impl Core {
     /// Runs one command, or says what it waits for.
@@ -106,12 +121,12 @@ impl Core {
                 {
                     return self.reject(connection, spec, error);
                 }
-                self.feed_monitors(connection, args, spec);
-                if command == NodeCommand::Publish || command == NodeCommand::Spublish {
-                    if let Some(flow) = self.publish_here(connection, command, args, spec) {
-                        return flow;
-                    }
+                if matches!(command, NodeCommand::Publish | NodeCommand::Spublish)
+                    && let Some(flow) = self.publish_here(index, connection, command, args, spec)
+                {
+                    return flow;
                 }
+                self.feed_monitors(connection, args, spec);
                 node_commands::start(self, index, connection, command, spec, args)
             }
             Handler::Container => self.reject(connection, spec, Error::arity(spec.name)),
@@ -251,6 +266,10 @@ impl Core {
         spec: &'static Spec,
     ) -> Flow {
         use SessionCommand::*;
+        if self.pubsub.has_late() {
+            // Messages that the last command brought about come between the two replies.
+            self.take_late(index, connection);
+        }
         let session = &mut connection.session;
         if !session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
             return self.reject(connection, spec, Error::NO_AUTH);
@@ -261,15 +280,7 @@ impl Core {
                 return self.reject(connection, spec, Error::new(error));
             }
         }
-        if session.is_subscriber_only()
-            && !spec.flags.has(Flags::PUBSUB)
-            && !matches!(spec.handler, Handler::Session(Ping | Quit | Reset))
-            || session.is_subscriber_only()
-                && matches!(
-                    spec.handler,
-                    Handler::Node(NodeCommand::Publish | NodeCommand::Spublish)
-                )
-        {
+        if session.is_subscriber_only() && !is_for_subscribers(spec) {
             let text = format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
                  allowed in this context",

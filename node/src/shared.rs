@@ -26,6 +26,9 @@ pub struct Shared {
     pub clients: AtomicUsize,
     /// The peak of the sum of `memory_bytes`.
     pub peak_memory_bytes: AtomicI64,
+    /// Channels and patterns that clients listen to, each counted per client: while there are none, keyspace
+    /// events need not be published.
+    pub subscriptions: AtomicUsize,
     /// Clients in MONITOR, on all cores.
     pub monitors: AtomicUsize,
     /// No new connections; the cores are going down.
@@ -48,6 +51,7 @@ impl Shared {
             next_client: AtomicU64::new(1),
             clients: AtomicUsize::new(0),
             peak_memory_bytes: AtomicI64::new(0),
+            subscriptions: AtomicUsize::new(0),
             monitors: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
             signalled: AtomicBool::new(false),

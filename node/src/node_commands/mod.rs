@@ -6,6 +6,7 @@ mod info;
 mod keyspace;
 mod latency;
 mod memory;
+mod pubsub;
 mod shutdown;
 mod slowlog;
 
@@ -79,6 +80,9 @@ async fn answer(
         Role => Ok(shutdown::role(&client)),
         Lastsave => Ok(shutdown::last_save(&client)),
         Debug => debug::run(client, args).await,
+        Subscribe | Unsubscribe | Psubscribe | Punsubscribe | Ssubscribe | Sunsubscribe
+        | Publish | Spublish | PubsubChannels | PubsubNumsub | PubsubNumpat
+        | PubsubShardchannels | PubsubShardnumsub => pubsub::run(client, command, args).await,
         _ => Err(Error::new("ERR pending")),
     }
 }

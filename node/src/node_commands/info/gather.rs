@@ -4,6 +4,7 @@ use ringfort_core::shard::ShardStats;
 
 use crate::command_stats::CommandStats;
 use crate::core::{Core, CoreStats};
+use crate::pubsub::PubSubFigures;
 use crate::tasks::{CoreHandle, on_all_cores};
 
 /// One database of one shard, or of the node.
@@ -34,7 +35,7 @@ pub struct Summary {
     pub dataset_bytes: usize,
     pub clients: usize,
     pub clients_bytes: usize,
-    pub pubsub_clients: usize,
+    pub pubsub: PubSubFigures,
     pub blocked_clients: usize,
     pub watching_clients: usize,
     pub watched_keys: usize,
@@ -80,13 +81,12 @@ impl Summary {
                 .sum(),
             clients: core.clients.len(),
             detached_tables: core.cron.detached.len(),
+            pubsub: core.pubsub.figures(),
             commands: core.command_stats.clone(),
             ..Summary::default()
         };
         for (_, connection) in core.connections() {
             let session = &connection.session;
-            let listens = session.subscriptions + session.shard_subscriptions > 0;
-            summary.pubsub_clients += usize::from(listens);
             summary.watching_clients += usize::from(!session.watched.is_empty());
             summary.watched_keys += session.watched.len();
             let output_bytes = connection.output_memory_bytes();
@@ -112,7 +112,7 @@ impl Summary {
         self.dataset_bytes += other.dataset_bytes;
         self.clients += other.clients;
         self.clients_bytes += other.clients_bytes;
-        self.pubsub_clients += other.pubsub_clients;
+        self.pubsub.add(&other.pubsub);
         self.blocked_clients += other.blocked_clients;
         self.watching_clients += other.watching_clients;
         self.watched_keys += other.watched_keys;
