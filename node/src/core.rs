@@ -137,7 +137,7 @@ pub struct Core {
     // Scratch space of the hot path, kept between rounds.
     pub batch: Batch,
     pub prepared: Vec<Prepared>,
-    pub reply_ends: Vec<u32>,
+    pub reply_ends: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -154,7 +154,7 @@ const SPARE_BYTES: usize = 1 << 12;
 
 /// Buffers over this size are not kept for reuse, in bytes.
 const SPARE_BYTES_MAX: usize = 1 << 16;
-const SPARES_MAX: usize = 1024;
+const SPARES_MAX: usize = 256;
 
 impl Core {
     pub fn new(

@@ -55,6 +55,9 @@ pub enum Flow {
 /// Messages that may wait for room on the way to another core before connections that need it are held up.
 pub const BACKLOG_MESSAGES_MAX: usize = 64;
 
+/// Commands that one connection has under way on other shards: bounds the replies that come back unasked.
+const REMOTE_MAX: u32 = 256;
+
 /// Batches under way to one core before connections that need it are held up.
 const BATCHES_AWAY_MAX: u32 = 256;
 
@@ -199,6 +202,9 @@ impl Core {
         spec: &'static Spec,
         shard: usize,
     ) -> Flow {
+        if connection.remote >= REMOTE_MAX {
+            return Flow::Wait(Wait::Remote);
+        }
         if self.mailbox.overflow_len(shard) > BACKLOG_MESSAGES_MAX
             || self.batches_away[shard] > BATCHES_AWAY_MAX
         {

@@ -130,7 +130,7 @@ impl Core {
                 hash: command.hash,
             });
             self.execute(command.spec, handler, &args, context, first, &mut replies);
-            ends.push(replies.len() as u32);
+            ends.push(replies.len());
         }
         for (command, end) in batch.commands.iter_mut().zip(&ends) {
             command.reply_end = *end;
@@ -171,7 +171,7 @@ impl Core {
         self.batches_away[from] -= 1;
         let mut start = 0;
         for command in &batch.commands {
-            let end = command.reply_end as usize;
+            let end = command.reply_end;
             let reply = &batch.replies[start..end];
             start = end;
             let Some(connection) = self.connection_of(command.connection, command.generation)

@@ -62,7 +62,7 @@ pub struct RemoteCommand {
     pub first: u32,
     pub count: u32,
     /// Its reply in `replies` ends here.
-    pub reply_end: u32,
+    pub reply_end: usize,
 }
 
 impl CommandBatch {
