@@ -41,8 +41,6 @@ pub enum Role {
     /// Not serving yet, or a child.
     Child = b'C',
     Primary = b'M',
-    Replica = b'S',
-    Sentinel = b'X',
 }
 
 static THRESHOLD: AtomicU8 = AtomicU8::new(Level::Notice as u8);

@@ -159,7 +159,7 @@ fn config_errors_over_several_pairs_are_those_of_redis() {
         "CONFIG GET nosuch",
         "CONFIG GET hz HZ Hz",
         "CONFIG GET Hz",
-        "CONFIG GET slave-priority replica-priority",
+        "CONFIG GET slave-priority",
         "CONFIG REWRITE",
         "CONFIG REWRITE x",
         "CONFIG NOSUCH",

@@ -162,6 +162,7 @@ impl Config {
     }
 
     /// Sets all of `pairs`, or nothing and says why. Returns the directives whose value changed.
+    #[cfg(test)]
     pub fn set<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         pairs: &[(N, V)],

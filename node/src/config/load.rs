@@ -395,7 +395,7 @@ mod tests {
         );
         assert_eq!(value("bind"), b"127.0.0.1 -::1");
         assert_eq!(value("notify-keyspace-events"), b"AKE");
-        assert_eq!(config.access.requirepass.as_bytes(), b"a b");
+        assert_eq!(config.access.requirepass.as_option(), Some(&b"a b"[..]));
         assert_eq!(config.network.port, 2);
     }
 

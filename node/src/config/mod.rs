@@ -18,12 +18,10 @@ mod setting;
 mod table;
 
 pub use command_line::{HELP, Invocation, from_args};
-pub use directive::{Directive, SENSITIVE};
+pub use directive::Directive;
 pub use get_set::{Change, SetError, SetRights};
-pub use load::{ConfigError, Loaded};
-pub use rewrite::RewriteError;
+pub use load::Loaded;
 pub use setting::*;
-pub use table::find;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

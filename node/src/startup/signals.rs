@@ -64,11 +64,6 @@ impl Signals {
         }
     }
 
-    /// Forgets the request: the shutdown was called off, and the next signal asks anew.
-    pub fn clear(&self) {
-        self.shared.pending.store(0, Ordering::Release);
-    }
-
     /// Runs `waker` on the signals' thread for every signal from now on, and at once if one is pending.
     pub fn on_shutdown(&self, waker: impl Fn(ShutdownSignal) + Send + 'static) {
         let mut wakers = self.wakers();
@@ -113,7 +108,5 @@ mod tests {
         signals.on_shutdown(move |signal| late.send(signal).unwrap());
         assert_eq!(hears_late.try_recv(), Ok(ShutdownSignal::Term));
         assert_eq!(signals.pending(), Some(ShutdownSignal::Term));
-        signals.clear();
-        assert_eq!(signals.pending(), None);
     }
 }

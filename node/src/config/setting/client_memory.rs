@@ -17,19 +17,6 @@ impl Default for ClientMemory {
     }
 }
 
-impl ClientMemory {
-    /// The limit in bytes; `None` when there is none.
-    pub fn limit_bytes(self, maxmemory: u64) -> Option<u64> {
-        let limit = match self {
-            ClientMemory::Bytes(bytes) => bytes,
-            ClientMemory::PercentOfMaxmemory(percent) => {
-                (u128::from(maxmemory) * u128::from(percent) / 100) as u64
-            }
-        };
-        (limit != 0).then_some(limit)
-    }
-}
-
 impl Setting for ClientMemory {
     fn parse(_: &Self, _: &Kind, words: &[Vec<u8>], _: bool) -> Result<Self, Reason> {
         let word = &words[0];
@@ -80,11 +67,5 @@ mod tests {
         assert_eq!(parse("1mb"), Ok(ClientMemory::Bytes(1 << 20)));
         assert_eq!(parse("120%"), Err("percentage argument must be less or equal to 100".into()));
         assert_eq!(parse("-3"), Err("argument must be a memory or percent value".into()));
-    }
-
-    #[test]
-    fn a_percentage_is_of_maxmemory() {
-        assert_eq!(ClientMemory::PercentOfMaxmemory(5).limit_bytes(1000), Some(50));
-        assert_eq!(ClientMemory::Bytes(0).limit_bytes(1000), None);
     }
 }

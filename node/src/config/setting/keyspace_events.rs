@@ -59,11 +59,6 @@ impl KeyspaceEvents {
         self.0 & classes == classes
     }
 
-    /// Whether an event of this class is published at all.
-    pub fn publishes(self, class: u16) -> bool {
-        self.0 & class != 0 && self.0 & (Self::KEYSPACE | Self::KEYEVENT) != 0
-    }
-
     /// The letters for exactly these classes.
     fn letters(self) -> Vec<u8> {
         let whole = self.contains(Self::ALL);

@@ -14,7 +14,7 @@ mod save_points;
 mod shutdown_on;
 mod text;
 
-pub use bind::{Bind, BindAddress};
+pub use bind::Bind;
 pub use choice::*;
 pub use client_memory::ClientMemory;
 pub use directory::Directory;
@@ -23,7 +23,7 @@ pub use oom_score_adj::OomScoreAdjValues;
 pub use output_limits::{OutputLimit, OutputLimits};
 pub use percentiles::Percentiles;
 pub use replica_of::ReplicaOf;
-pub use save_points::{SavePoint, SavePoints};
+pub use save_points::SavePoints;
 pub use shutdown_on::ShutdownOn;
 pub use text::{Secret, Text};
 

@@ -74,10 +74,6 @@ impl Setting for Text {
 pub struct Secret(Text);
 
 impl Secret {
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
     /// The password if one is set.
     pub fn as_option(&self) -> Option<&[u8]> {
         self.0.as_option()

@@ -10,15 +10,15 @@ directives! {
         maxmemory_bytes: u64 = "maxmemory", memory(0, ULONG_MAX), 0, "0";
         maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Own, 0, "noeviction";
         maxmemory_samples: u32 = "maxmemory-samples", number(1, INT_MAX), 0, "5";
-        maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity", number(0, 100), 0, "10";
+        maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity", number(0, 100), INERT, "10";
         lfu_log_factor: u32 = "lfu-log-factor", number(0, INT_MAX), 0, "10";
         /// Minutes after which a counter falls by one; zero at every look.
         lfu_decay_time_minutes: u32 = "lfu-decay-time", number(0, INT_MAX), 0, "1";
         /// From 1 to 10.
-        active_expire_effort: u32 = "active-expire-effort", number(1, 10), 0, "1";
+        active_expire_effort: u32 = "active-expire-effort", number(1, 10), INERT, "1";
         lazyfree_lazy_eviction: bool = "lazyfree-lazy-eviction", Kind::Own, 0, "no";
         lazyfree_lazy_expire: bool = "lazyfree-lazy-expire", Kind::Own, 0, "no";
-        lazyfree_lazy_server_del: bool = "lazyfree-lazy-server-del", Kind::Own, 0, "no";
+        lazyfree_lazy_server_del: bool = "lazyfree-lazy-server-del", Kind::Own, INERT, "no";
         lazyfree_lazy_user_del: bool = "lazyfree-lazy-user-del", Kind::Own, 0, "no";
         lazyfree_lazy_user_flush: bool = "lazyfree-lazy-user-flush", Kind::Own, 0, "no";
         activerehashing: bool = "activerehashing", Kind::Own, INERT, "yes";
