@@ -99,6 +99,8 @@ pub struct Core {
     pub batches_away: Vec<u32>,
     spare_batches: Vec<Box<CommandBatch>>,
     spare_buffers: Vec<Vec<u8>>,
+    /// Their capacities' sum.
+    spare_bytes: usize,
 
     connections: Vec<Slot>,
     free: Vec<u32>,
@@ -154,7 +156,9 @@ const SPARE_BYTES: usize = 1 << 12;
 
 /// Buffers over this size are not kept for reuse, in bytes.
 const SPARE_BYTES_MAX: usize = 1 << 16;
-const SPARES_MAX: usize = 256;
+
+/// All spare buffers of a core together, in bytes: more would be memory that keys could use.
+const SPARES_BYTES_MAX: usize = 1 << 20;
 
 impl Core {
     pub fn new(
@@ -189,6 +193,7 @@ impl Core {
             batches_away: vec![0; cores],
             spare_batches: Vec::new(),
             spare_buffers: Vec::new(),
+            spare_bytes: 0,
             connections: Vec::new(),
             free: Vec::new(),
             clients: HashMap::new(),
@@ -387,15 +392,20 @@ impl Core {
     // --- Buffers ----------------------------------------------------------------------------------------
 
     pub fn spare_buffer(&mut self) -> Vec<u8> {
-        self.spare_buffers.pop().unwrap_or_else(|| Vec::with_capacity(SPARE_BYTES))
+        let Some(buffer) = self.spare_buffers.pop() else {
+            return Vec::with_capacity(SPARE_BYTES);
+        };
+        self.spare_bytes -= buffer.capacity();
+        buffer
     }
 
     pub fn reuse_buffer(&mut self, mut buffer: Vec<u8>) {
         if buffer.capacity() >= SPARE_BYTES
             && buffer.capacity() <= SPARE_BYTES_MAX
-            && self.spare_buffers.len() < SPARES_MAX
+            && self.spare_bytes + buffer.capacity() <= SPARES_BYTES_MAX
         {
             buffer.clear();
+            self.spare_bytes += buffer.capacity();
             self.spare_buffers.push(buffer);
         }
     }

@@ -38,6 +38,10 @@ impl Core {
             if used < data.len() {
                 // What a client announces is believed only so far.
                 let wanted = connection.parser.wanted().min(RESERVE_BYTES_MAX);
+                // It goes to the spare buffers when its commands have run, so it comes from there.
+                if connection.input.capacity() == 0 {
+                    connection.input = self.spare_buffer();
+                }
                 connection.input.reserve_exact(wanted.max(data.len() - used));
                 connection.input.extend_from_slice(&data[used..]);
             }
