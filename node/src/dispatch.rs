@@ -4,6 +4,7 @@
 //! another shard waits while writes are under way elsewhere; reads overlap reads; keyless, multi-shard and node
 //! commands wait for everything before them.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_core::args::Args;
@@ -353,9 +354,10 @@ impl Core {
             Err(error) => error,
             Ok(_) => unreachable!("it was not found a moment ago"),
         };
-        if !connection.session.authenticated {
-            return self.answer_error(connection, Error::NO_AUTH);
+        if args.is(0, "post") || args.is(0, "host:") {
+            return cross_protocol_request();
         }
+        // Also for those who have not logged in: that there is no such command is no secret.
         connection.session.fail_transaction();
         let Some(spec) = command::lookup::find(args) else {
             return self.answer_error(connection, error);
@@ -426,4 +428,20 @@ impl Core {
             self.monitor_command(connection, args, spec);
         }
     }
+}
+
+/// A browser that was talked into sending HTTP here: it is not answered, and none of what follows the
+/// request's first line is run. Logged once a minute at most, or it would fill the disk.
+#[cold]
+fn cross_protocol_request() -> Flow {
+    static LOGGED_AT_S: AtomicI64 = AtomicI64::new(0);
+    let now_s = ringfort_net::clock::wall_clock_us() / 1_000_000;
+    if now_s - LOGGED_AT_S.load(Relaxed) >= 60 {
+        LOGGED_AT_S.store(now_s, Relaxed);
+        crate::warning!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands. \
+             This is likely due to an attacker attempting to use Cross Protocol Scripting. Connection aborted."
+        );
+    }
+    Flow::Close
 }

@@ -208,8 +208,8 @@ pub fn spoil(random: &mut Random, mut words: Vec<Word>) -> Vec<Word> {
         match random.below(3) {
             0 if words.len() > 1 => drop(words.pop()),
             1 => words.push(words[words.len() - 1].clone()),
-            // Redis's error texts, which quote some options, end at a NUL; ours need not.
-            _ => words.push(value(random).into_iter().filter(|byte| *byte != 0).collect()),
+            // Plain letters: where an error text quotes them, only C's strings end at odd bytes.
+            _ => words.push((0..1 + random.below(9)).map(|_| *random.pick(b"abxyz019")).collect()),
         }
     }
     words

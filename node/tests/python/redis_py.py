@@ -130,7 +130,7 @@ def server():
     assert r.config_set("slowlog-log-slower-than", 0) and r.slowlog_get() is not None and r.slowlog_reset()
     assert r.config_set("slowlog-log-slower-than", 10000)
     assert r.memory_usage("py:a") > 0 and r.memory_stats()["keys.count"] > 0
-    assert r.command_count() > 100 and r.command()["get"]["arity"] == 2
+    assert r.command_count() > 80 and r.command()["get"]["arity"] == 2
     assert r.time()[0] > 1_500_000_000 and r.echo("x") == b"x"
     other = connect(client_name="victim")
     victim = other.client_id()
