@@ -40,7 +40,6 @@ pub struct CoreStats {
     pub input_bytes: u64,
     pub output_bytes: u64,
     pub rounds: u64,
-    pub enters: u64,
     pub parks: u64,
     /// Spins before parking, those that brought work, and the time they took.
     pub spins: u64,
@@ -97,6 +96,7 @@ pub struct Core {
     pub outgoing: Vec<Option<Box<CommandBatch>>>,
     /// Batches sent and not back yet, per core.
     pub batches_away: Vec<u32>,
+    #[expect(clippy::vec_box, reason = "a batch travels in its box")]
     spare_batches: Vec<Box<CommandBatch>>,
     spare_buffers: Vec<Vec<u8>>,
     /// Their capacities' sum.

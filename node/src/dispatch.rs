@@ -314,10 +314,8 @@ impl Core {
             connection.session.reply_mode = ReplyMode::Skipping;
         }
         let flow = self.route(index, connection, args, prepared, spec);
-        if connection.owed.len() == owed || owed == 0 && connection.owed.is_empty() {
-            if connection.session.reply_mode != ReplyMode::On {
-                connection.reply_buffer().truncate(written);
-            }
+        if connection.owed.len() == owed && connection.session.reply_mode != ReplyMode::On {
+            connection.reply_buffer().truncate(written);
         }
         if flow == Flow::Next && connection.session.reply_mode == ReplyMode::Skipping {
             connection.session.reply_mode = ReplyMode::On;

@@ -19,7 +19,7 @@ pub const OUTPUT_PAUSE_BYTES: usize = 1 << 20;
 const INPUT_PAUSE_BYTES: usize = 1 << 16;
 
 /// Room made at once for a long argument whose length was announced, in bytes.
-const RESERVE_BYTES_MAX: usize = 1 << 20;
+const RESERVE_BYTES_MAX: usize = 1 << 16;
 
 impl Core {
     /// Bytes arrived for connection `index`.
@@ -131,12 +131,12 @@ impl Core {
                 self.prefetch(connection.session.database, &prepared, |at| batch.args(at, rest));
             }
             self.start_timing();
-            for at in 0..batch.len() {
+            for (at, prepared) in prepared.iter().enumerate() {
                 let args = batch.args(at, rest);
                 let flow = if connection.output.len() > OUTPUT_PAUSE_BYTES {
                     Flow::Wait(Wait::Output)
                 } else {
-                    self.dispatch(index, connection, &args, &prepared[at])
+                    self.dispatch(index, connection, &args, prepared)
                 };
                 let (wait, done) = match flow {
                     Flow::Next => continue,

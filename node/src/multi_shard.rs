@@ -182,7 +182,8 @@ async fn run_gathered(
     let (reply, parts, outcome) = {
         let mut core = core.borrow_mut();
         let mut scratch = transfer::scratch(&mut core.shard);
-        let places: Vec<(usize, Vec<(usize, Box<[u8]>)>)> = parts
+        // Per shard the database and name of each key, to send the entries home by.
+        let places: Vec<(usize, Vec<_>)> = parts
             .into_iter()
             .map(|(shard, carried)| {
                 let places = carried.iter().map(|one| (one.database, one.key.clone())).collect();

@@ -123,21 +123,3 @@ pub async fn on_shard<R: Send + 'static>(
     });
     *answer.await.downcast().expect("a call's result has the type of its job")
 }
-
-/// Runs `job` on every shard of `shards`, stopped for a transaction, and releases each with the same message.
-pub async fn run_last<R: Send + 'static>(
-    core: &CoreHandle,
-    stopped: Stopped,
-    jobs: Vec<(usize, Box<dyn FnOnce(&mut Core) -> R + Send>)>,
-) -> Vec<R> {
-    let id = stopped.id;
-    debug_assert_eq!(jobs.len(), stopped.shards.len(), "every stopped shard is released");
-    futures_util::future::join_all(jobs.into_iter().map(|(shard, job)| {
-        on_core(core, shard, move |core| {
-            let result = job(core);
-            core.release(id);
-            result
-        })
-    }))
-    .await
-}

@@ -47,7 +47,7 @@ pub struct Summary {
 
 impl Summary {
     pub async fn of_node(core: &CoreHandle) -> Summary {
-        let parts = on_all_cores(core, |core| Summary::of_core(core)).await;
+        let parts = on_all_cores(core, Summary::of_core).await;
         let mut whole = Summary::default();
         parts.iter().for_each(|part| whole.add(part));
         whole
