@@ -1,265 +1,25 @@
 //! Entries: a key with its value, expiry and access clock, in one allocation.
 //!
-//! Layout, all little endian and packed:
-//!
-//! | bytes | what |
-//! | --- | --- |
-//! | 5 | header: access clock 21 bits, kind 4, expires 1, snapshot phase 1 (reserved), key length 6, value length 7 |
-//! | 0 or 4 | key length, if the header's field says 63 |
-//! | 0 or 4 | value length, if the header's field says 127 |
-//! | 0 or 8 | expiry, milliseconds since the Unix epoch |
-//! | … | key |
-//! | … | value, or for a large one the pointer to it |
-//!
-//! So an 11-byte key with a 32-byte value is 48 bytes. The size of the allocation is not stored: it always is the
-//! size class ([`size_class`]) of what the header describes, and a value is overwritten in place when the class
-//! stays the same.
-//!
-//! This file is the only one that reads and writes through entry pointers.
+//! This file is the only one that reads and writes through entry pointers. What lies where is [`super::layout`]'s;
+//! nobody changes an entry but through `&mut`, except for its access clock.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use super::key::same_bytes;
+use super::layout::{
+    ACCESS_MAX, EXPIRES_BIT, Footprint, HEADER_BYTES, HEADER_MASK, KEY_LENGTH_FOLLOWS,
+    KEY_LENGTH_SHIFT, KIND_SHIFT, Kind, PHASE_BIT, Shape, VALUE_LENGTH_FOLLOWS, VALUE_LENGTH_SHIFT,
+    fits_inline, integer_bytes,
+};
+use super::value::{EMBSTR_BYTES_MAX, Encoding, Value, parse_integer};
+use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// Bits of the access clock: seconds for LRU, or 13 bits of minutes and an 8-bit counter for LFU. The store keeps
-/// it as it is given.
-const ACCESS_BITS: u32 = 21;
-
-/// The largest access clock an entry can hold; larger ones are cut to their low bits.
-pub const ACCESS_MAX: u32 = (1 << ACCESS_BITS) - 1;
-
-const KIND_SHIFT: u32 = 21;
-const KIND_MASK: u64 = 15;
-const EXPIRES_BIT: u64 = 1 << 25;
-/// Reserved for snapshots.
-const PHASE_BIT: u64 = 1 << 26;
-const KEY_LENGTH_SHIFT: u32 = 27;
-const KEY_LENGTH_FOLLOWS: usize = 63;
-const VALUE_LENGTH_SHIFT: u32 = 33;
-const VALUE_LENGTH_FOLLOWS: usize = 127;
-const HEADER_BYTES: usize = 5;
-const HEADER_MASK: u64 = (1 << 40) - 1;
-
-/// Entries larger than this, key included, keep their value in an allocation of its own, unless it is so short
-/// that nothing would be gained.
-const INLINE_BYTES_MAX: usize = 1024;
-const SHORT_VALUE_BYTES: usize = 64;
-
-/// Alignment of every entry, so that three bits of a pointer to it are free.
-const ENTRY_ALIGN: usize = 8;
-
-/// Strings up to this length that were set as a whole report the encoding `embstr`, as in Redis.
-const EMBSTR_BYTES_MAX: usize = 44;
+type Large = Vec<u8>;
 
 /// Bytes of a large value beside its contents: two counts, pointer, length, capacity.
 const LARGE_OVERHEAD_BYTES: usize = 40;
-
-type Large = Vec<u8>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Kind {
-    /// A string of bytes in the entry.
-    Inline = 0,
-    /// An integer in the entry, in 1, 2, 4 or 8 bytes.
-    Integer = 1,
-    /// A string in an allocation of its own, counted so that it can be sent while it is overwritten.
-    Large = 2,
-    /// As `Inline`, but built by APPEND or its like: reports the encoding `raw` whatever its length.
-    InlineRaw = 4,
-}
-
-impl Kind {
-    #[inline]
-    fn from_bits(bits: u64) -> Kind {
-        match bits & KIND_MASK {
-            0 => Kind::Inline,
-            1 => Kind::Integer,
-            2 => Kind::Large,
-            4 => Kind::InlineRaw,
-            _ => unreachable!("entries are written by this file only"),
-        }
-    }
-}
-
-/// What a value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
-    Bytes(&'a [u8]),
-    /// A string that is the canonical decimal form of this number.
-    Integer(i64),
-}
-
-impl Value<'_> {
-    /// Length in bytes of the string it stands for.
-    #[inline]
-    pub fn len(&self) -> usize {
-        match *self {
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Integer(number) => itoa::Buffer::new().format(number).len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Calls `f` with the string it stands for.
-    #[inline]
-    pub fn with_bytes<R>(&self, f: impl FnOnce(&[u8]) -> R) -> R {
-        match *self {
-            Value::Bytes(bytes) => f(bytes),
-            Value::Integer(number) => f(itoa::Buffer::new().format(number).as_bytes()),
-        }
-    }
-
-    /// The string it stands for.
-    pub fn to_vec(&self) -> Vec<u8> {
-        self.with_bytes(<[u8]>::to_vec)
-    }
-}
-
-/// What OBJECT ENCODING calls the way a value is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Int,
-    Embstr,
-    Raw,
-}
-
-impl Encoding {
-    pub fn name(self) -> &'static str {
-        match self {
-            Encoding::Int => "int",
-            Encoding::Embstr => "embstr",
-            Encoding::Raw => "raw",
-        }
-    }
-}
-
-/// The number of which `bytes` is the canonical decimal form: what Redis stores as an integer.
-#[inline]
-pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
-    let (negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    let (&first, rest) = digits.split_first()?;
-    match first {
-        b'0' if rest.is_empty() && !negative => return Some(0),
-        b'1'..=b'9' if rest.len() < 19 => {}
-        _ => return None,
-    }
-    let mut magnitude = u64::from(first - b'0');
-    for &digit in rest {
-        let value = digit.wrapping_sub(b'0');
-        if value > 9 {
-            return None;
-        }
-        // Nineteen digits fit; this is for the twentieth.
-        magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(value))?;
-    }
-    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
-}
-
-/// Whether the bytes are the same. Most keys are short: two loads cost less than the call of a general comparison.
-#[inline]
-fn same_bytes(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() || left.len() > 16 {
-        return left == right;
-    }
-    if let (Some(left_first), Some(left_last)) = (left.first_chunk::<8>(), left.last_chunk::<8>()) {
-        return right.first_chunk() == Some(left_first) && right.last_chunk() == Some(left_last);
-    }
-    if let (Some(left_first), Some(left_last)) = (left.first_chunk::<4>(), left.last_chunk::<4>()) {
-        return right.first_chunk() == Some(left_first) && right.last_chunk() == Some(left_last);
-    }
-    left.iter().eq(right)
-}
-
-/// The size that an allocator with four classes per doubling (mimalloc, jemalloc) really uses for `bytes`.
-#[inline]
-pub(super) const fn size_class(bytes: usize) -> usize {
-    if bytes <= 8 {
-        8
-    } else if bytes <= 128 {
-        (bytes + 15) & !15
-    } else {
-        let step = 1usize << (usize::BITS - 1 - (bytes - 1).leading_zeros() - 2);
-        (bytes + step - 1) & !(step - 1)
-    }
-}
-
-/// The lengths that decide an entry's layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shape {
-    kind: Kind,
-    expires: bool,
-    key_bytes: usize,
-    /// Bytes of the value in the entry: for a large one, of its pointer.
-    value_bytes: usize,
-}
-
-impl Shape {
-    #[inline]
-    fn expiry_offset(&self) -> usize {
-        HEADER_BYTES
-            + if self.key_bytes >= KEY_LENGTH_FOLLOWS { 4 } else { 0 }
-            + if self.value_bytes >= VALUE_LENGTH_FOLLOWS { 4 } else { 0 }
-    }
-
-    #[inline]
-    fn key_offset(&self) -> usize {
-        self.expiry_offset() + if self.expires { 8 } else { 0 }
-    }
-
-    #[inline]
-    fn value_offset(&self) -> usize {
-        self.key_offset() + self.key_bytes
-    }
-
-    #[inline]
-    fn allocated_bytes(&self) -> usize {
-        size_class(self.value_offset() + self.value_bytes)
-    }
-
-    #[inline]
-    fn layout(&self) -> Layout {
-        Layout::from_size_align(self.allocated_bytes(), ENTRY_ALIGN)
-            .expect("keys have a bounded length")
-    }
-
-    #[inline]
-    fn header(&self, access: u32) -> u64 {
-        u64::from(access & ACCESS_MAX)
-            | (self.kind as u64) << KIND_SHIFT
-            | if self.expires { EXPIRES_BIT } else { 0 }
-            | (self.key_bytes.min(KEY_LENGTH_FOLLOWS) as u64) << KEY_LENGTH_SHIFT
-            | (self.value_bytes.min(VALUE_LENGTH_FOLLOWS) as u64) << VALUE_LENGTH_SHIFT
-    }
-}
-
-/// What an entry occupies.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Footprint {
-    shape: Shape,
-    /// Bytes of a large value.
-    outside_bytes: usize,
-}
-
-impl Footprint {
-    #[inline]
-    pub(super) fn bytes(&self) -> usize {
-        self.shape.allocated_bytes() + self.outside_bytes
-    }
-
-    #[inline]
-    pub(super) fn expires(&self) -> bool {
-        self.shape.expires
-    }
-}
 
 /// A value about to be put into an entry.
 enum Content<'a> {
@@ -287,25 +47,6 @@ impl Content<'_> {
             Content::Large(_) => (Kind::Large, size_of::<*const Large>()),
         };
         Shape { kind, expires, key_bytes, value_bytes }
-    }
-}
-
-#[inline]
-fn fits_inline(key_bytes: usize, value_bytes: usize) -> bool {
-    key_bytes + value_bytes <= INLINE_BYTES_MAX || value_bytes <= SHORT_VALUE_BYTES
-}
-
-/// The least of 1, 2, 4 and 8 bytes that hold the number.
-#[inline]
-fn integer_bytes(number: i64) -> usize {
-    if i64::from(number as i8) == number {
-        1
-    } else if i64::from(number as i16) == number {
-        2
-    } else if i64::from(number as i32) == number {
-        4
-    } else {
-        8
     }
 }
 
@@ -902,58 +643,10 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_the_same_only_if_all_are() {
-        for length in 0..40 {
-            let bytes: Vec<u8> = (0..length).collect();
-            assert!(same_bytes(&bytes, &bytes.clone()));
-            assert!(!same_bytes(&bytes, &[&bytes[..], b"x"].concat()));
-            for index in 0..bytes.len() {
-                let mut other = bytes.clone();
-                other[index] ^= 0x80;
-                assert!(!same_bytes(&bytes, &other), "{index} of {length}");
-            }
-        }
-    }
-
-    #[test]
-    fn size_classes_are_four_per_doubling() {
-        let classes: Vec<usize> = (1..=2049).map(size_class).collect();
-        let mut distinct = classes.clone();
-        distinct.dedup();
-        assert!(classes.iter().zip(1..).all(|(&class, bytes)| class >= bytes));
-        assert_eq!(
-            distinct,
-            [
-                8, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640,
-                768, 896, 1024, 1280, 1536, 1792, 2048, 2560
-            ]
-        );
-    }
-
-    #[test]
-    fn only_canonical_decimal_is_an_integer() {
+    fn integers_of_any_size_come_back() {
         for number in [0, 1, -1, 9, 10, 127, 128, -129, 40_000, i64::MAX, i64::MIN, i64::MIN + 1] {
-            assert_eq!(parse_integer(number.to_string().as_bytes()), Some(number));
             let entry = OwnedEntry::string(b"k", number.to_string().as_bytes(), None, 0);
             check(&entry, b"k", Value::Integer(number), None);
-        }
-        for text in [
-            "",
-            "-",
-            "-0",
-            "00",
-            "01",
-            "+1",
-            " 1",
-            "1 ",
-            "1.0",
-            "9223372036854775808",
-            "-9223372036854775809",
-        ] {
-            assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
-        }
-        for text in ["99999999999999999999", "18446744073709551616", "100000000000000000000"] {
-            assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
         }
     }
 

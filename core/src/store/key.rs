@@ -50,3 +50,37 @@ impl Hasher {
         (self.hash(bytes) >> 32) as u32
     }
 }
+
+/// Whether the bytes are the same. Most keys are short: two loads cost less than the call of a general comparison.
+#[inline]
+pub(super) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() || left.len() > 16 {
+        return left == right;
+    }
+    if let (Some(left_first), Some(left_last)) = (left.first_chunk::<8>(), left.last_chunk::<8>()) {
+        return right.first_chunk() == Some(left_first) && right.last_chunk() == Some(left_last);
+    }
+    if let (Some(left_first), Some(left_last)) = (left.first_chunk::<4>(), left.last_chunk::<4>()) {
+        return right.first_chunk() == Some(left_first) && right.last_chunk() == Some(left_last);
+    }
+    left.iter().eq(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_the_same_only_if_all_are() {
+        for length in 0..40 {
+            let bytes: Vec<u8> = (0..length).collect();
+            assert!(same_bytes(&bytes, &bytes.clone()));
+            assert!(!same_bytes(&bytes, &[&bytes[..], b"x"].concat()));
+            for index in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[index] ^= 0x80;
+                assert!(!same_bytes(&bytes, &other), "{index} of {length}");
+            }
+        }
+    }
+}

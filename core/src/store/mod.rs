@@ -1,7 +1,7 @@
 //! The store: keys and values of one database of one shard.
 //!
 //! A [`Database`] holds one hash table per slot (`table`), made of bounded segments (`segment`, `buckets`) whose words
-//! point to entries, each one allocation (`entry`). A shard's core owns all of it and reaches it through `&mut`:
+//! point to entries, each one allocation (`entry`, `layout`). A shard's core owns all of it and reaches it through `&mut`:
 //! no locks, no atomics (but the count of a large value, which may be shared with whoever sends it).
 //!
 //! Deliberately absent: a clock (expiry times are compared with a `now` that is passed in), the rules of single
@@ -12,14 +12,18 @@ mod database;
 mod detached;
 mod entry;
 mod key;
+mod layout;
 mod scan;
 mod segment;
 mod table;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use database::{Database, Expiry};
 pub use detached::Detached;
-pub use entry::{ACCESS_MAX, Encoding, EntryRef, OwnedEntry, Value, parse_integer};
+pub use entry::{EntryRef, OwnedEntry};
 pub use key::{Hasher, Key};
+pub use layout::ACCESS_MAX;
 pub use scan::Cursor;
+pub use value::{Encoding, Value, parse_integer};

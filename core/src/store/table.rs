@@ -273,15 +273,19 @@ impl SlotTable {
         expiring_only: bool,
         f: &mut impl FnMut(EntryRef<'a>),
     ) -> usize {
-        let segments = self.segments().count();
-        let first = (((random >> 32) * segments as u64) >> 32) as usize;
+        let directory = match &self.0 {
+            Form::Single(segment) => return segment.sample(random as u32, limit, expiring_only, f),
+            Form::Split(directory) => directory,
+        };
+        let first = directory.part((random >> 32) as u32).0 as usize;
+        let (before, behind) = directory.parts.split_at(first);
         let mut visited = 0;
-        for segment in self.segments().cycle().skip(first).take(segments) {
+        for part in behind.iter().chain(before) {
             if visited == limit {
                 break;
             }
-            if !expiring_only || segment.expiring() > 0 {
-                visited += segment.sample(random as u32, limit - visited, expiring_only, f);
+            if !expiring_only || part.segment.expiring() > 0 {
+                visited += part.segment.sample(random as u32, limit - visited, expiring_only, f);
             }
         }
         visited
@@ -298,7 +302,7 @@ impl SlotTable {
         None
     }
 
-    fn segments(&self) -> impl Iterator<Item = &Segment> + Clone {
+    fn segments(&self) -> impl Iterator<Item = &Segment> {
         let (single, parts): (Option<&Segment>, &[Part]) = match &self.0 {
             Form::Single(segment) => (Some(segment), &[]),
             Form::Split(directory) => (None, &directory.parts),
