@@ -16,6 +16,7 @@ use inferno::flamegraph::{self, Options as DrawOptions};
 
 use crate::error::Failure;
 use crate::generator;
+use crate::inlined::Inlined;
 use crate::keys::{KeyShape, fill};
 use crate::machine;
 use crate::server::{Program, Server, find_on_path};
@@ -68,7 +69,7 @@ pub fn run(plan: &Plan, program: &Program) -> Result<u64, Failure> {
     );
     drop(server);
 
-    let folded = fold(&data, &plan.work_folder)?;
+    let folded = fold(&data, &plan.work_folder, Path::new(&program.command[0]))?;
     let samples = draw(&folded, &title, &plan.out)?;
     Ok(samples)
 }
@@ -92,7 +93,7 @@ fn wait(mut child: Child, name: &str) -> Result<(), Failure> {
 }
 
 /// Stacks, one per line with its count, from recorded data.
-fn fold(data: &Path, work_folder: &Path) -> Result<Vec<u8>, Failure> {
+fn fold(data: &Path, work_folder: &Path, program: &Path) -> Result<Vec<u8>, Failure> {
     let stacks_path = work_folder.join("perf.stacks");
     let stacks = fs::File::create(&stacks_path).map_err(Failure::path("creating", &stacks_path))?;
     let script = Command::new("perf")
@@ -105,7 +106,11 @@ fn fold(data: &Path, work_folder: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(Failure::io("starting perf script"))?;
     wait(script, "perf script")?;
     let stacks = fs::File::open(&stacks_path).map_err(Failure::path("opening", &stacks_path))?;
-    fold_stacks(BufReader::new(stacks))
+    let mut expanded = Vec::new();
+    Inlined::open(program)?
+        .expand(BufReader::new(stacks), &mut expanded)
+        .map_err(Failure::path("reading", &stacks_path))?;
+    fold_stacks(&*expanded)
 }
 
 fn fold_stacks(stacks: impl std::io::BufRead) -> Result<Vec<u8>, Failure> {

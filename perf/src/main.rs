@@ -12,6 +12,7 @@ mod error;
 mod flamegraph;
 mod generator;
 mod goals;
+mod inlined;
 mod keys;
 mod latency;
 mod machine;

@@ -31,11 +31,13 @@ impl Program {
     /// The program under test. Another server may stand in for it while the tool itself is worked on; then
     /// options that only ringfort knows are left out.
     pub fn ringfort(path: &Path) -> Result<Program, Failure> {
-        let output = Command::new(path)
+        // Servers are started in a folder of their own, where a relative path leads nowhere.
+        let path = std::path::absolute(path).map_err(Failure::path("finding", path))?;
+        let output = Command::new(&path)
             .arg("--version")
             .stdin(Stdio::null())
             .output()
-            .map_err(Failure::path("starting", path))?;
+            .map_err(Failure::path("starting", &path))?;
         let text = String::from_utf8_lossy(&output.stdout).to_lowercase();
         Ok(Program {
             name: "ringfort".to_owned(),
@@ -85,7 +87,8 @@ pub struct Server {
     pub port: u16,
     /// The process that serves, which need not be the child if the command is a wrapper.
     pub pid: u32,
-    /// What was run, for the report; the port is replaced by `PORT`.
+    /// What was run, for the report: the serving program without its path or a wrapper around it, which are
+    /// this machine's own, and `PORT` for the port.
     pub command_line: String,
     pub version: String,
     child: Child,
@@ -96,12 +99,17 @@ impl Server {
     /// Starts `program` on the CPUs given, and returns once it answers PING.
     pub fn start(program: &Program, cpus: &[usize], arguments: &[&str]) -> Result<Server, Failure> {
         let port = free_port()?;
-        let cpu_list: Vec<String> = cpus.iter().map(usize::to_string).collect();
-        let mut words = vec!["taskset".to_owned(), "-c".to_owned(), cpu_list.join(",")];
-        words.extend(program.command.iter().cloned());
-        words.extend(["--port", "PORT", "--save", ""].map(str::to_owned));
-        words.extend(arguments.iter().map(|word| (*word).to_owned()));
-        let command_line = display_command(&words);
+        let cpu_list = cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let options = |port: &str| {
+            let mut words = ["--port", port, "--save", ""].map(str::to_owned).to_vec();
+            words.extend(arguments.iter().map(|word| (*word).to_owned()));
+            words
+        };
+        let shown = |name: &str| {
+            let mut words = ["taskset", "-c", &cpu_list, name].map(str::to_owned).to_vec();
+            words.extend(options("PORT"));
+            display_command(&words)
+        };
 
         // A folder of its own: no dump.rdb of anybody else is found in it.
         let folder = env::temp_dir().join(format!("ringfort-perf-{}-{port}", std::process::id()));
@@ -109,23 +117,22 @@ impl Server {
         let log_path = folder.join("log");
         let log = fs::File::create(&log_path).map_err(Failure::path("creating", &log_path))?;
         let log_too = log.try_clone().map_err(Failure::path("opening", &log_path))?;
-        let child = Command::new(&words[0])
-            .args(words[1..].iter().map(|word| match word.as_str() {
-                "PORT" => port.to_string(),
-                _ => word.clone(),
-            }))
+        let child = Command::new("taskset")
+            .args(["-c", &cpu_list])
+            .args(&program.command)
+            .args(options(&port.to_string()))
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(log_too)
             .spawn()
-            .map_err(Failure::io(format!("starting {command_line}")))?;
+            .map_err(Failure::io(format!("starting {}", program.name)))?;
 
         let mut server = Server {
             name: program.name.clone(),
             port,
             pid: child.id(),
-            command_line,
+            command_line: shown(&program.name),
             version: String::new(),
             child,
             folder,
@@ -135,6 +142,9 @@ impl Server {
             && descends_from(pid, server.child.id())
         {
             server.pid = pid;
+        }
+        if let Some(name) = program_name(server.pid) {
+            server.command_line = shown(&name);
         }
         server.version = version_of(&info);
         Ok(server)
@@ -219,6 +229,14 @@ fn version_of(info: &str) -> String {
         .find_map(|field| info_field(info, field))
         .unwrap_or("unknown")
         .to_owned()
+}
+
+/// How the process was called (servers may write more into their title), without the path.
+fn program_name(pid: u32) -> Option<String> {
+    let title = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let first = title.split(|byte| *byte == 0 || *byte == b' ').next()?;
+    let name = first.rsplit(|byte| *byte == b'/').next()?;
+    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned())
 }
 
 fn descends_from(mut pid: u32, ancestor: u32) -> bool {
