@@ -329,7 +329,10 @@ impl Core {
             let error = Error::new("ERR Command not allowed inside a transaction");
             return self.reject(connection, spec, error);
         }
-        if let Err(error) = self.check_memory(spec) {
+        // A queue takes memory whatever is in it.
+        if self.settings.maxmemory > 0
+            && let Err(error) = self.make_room()
+        {
             return self.reject(connection, spec, error);
         }
         if spec.flags.has(Flags::PROTECTED)
