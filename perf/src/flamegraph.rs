@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use inferno::collapse::Collapse;
 use inferno::collapse::perf::{Folder, Options as FoldOptions};
+use inferno::flamegraph::color::{MultiPalette, Palette};
 use inferno::flamegraph::{self, Options as DrawOptions};
 
 use crate::error::Failure;
@@ -131,6 +132,8 @@ fn draw(folded: &[u8], title: &str, out: &Path) -> Result<u64, Failure> {
     }
     let mut options = DrawOptions::default();
     options.title = title.to_owned();
+    // Kernel functions orange, Rust's yellow, others red.
+    options.colors = Palette::Multi(MultiPalette::Java);
     options.count_name = "samples".to_owned();
     options.notes = format!("{}, kernel {}", machine::today(), machine::Machine::describe().kernel);
     let mut picture = Vec::new();

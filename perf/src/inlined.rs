@@ -44,33 +44,32 @@ impl Inlined {
     }
 
     /// Copies the output of `perf script`, every line of this program replaced by one line for each function
-    /// that stands there, the innermost first, as stacks have it.
-    pub fn expand(&self, stacks: impl BufRead, out: &mut impl Write) -> io::Result<()> {
-        let mut innermost = true;
-        for line in stacks.lines() {
+    /// that stands there, the innermost first, as stacks have it. What a stack has below the outermost
+    /// function of our own (thread start, executor: the same two dozen frames in each) is left out.
+    pub fn expand(&self, recorded: impl BufRead, out: &mut impl Write) -> io::Result<()> {
+        let mut stack: Vec<Frame> = Vec::new();
+        for line in recorded.lines() {
             let line = line?;
-            // A stack begins after a line that is not indented.
-            if !line.starts_with([' ', '\t']) {
-                innermost = true;
+            if line.starts_with([' ', '\t']) {
+                let innermost = stack.is_empty();
+                let frames = self.frames(&line, innermost);
+                if frames.is_empty() {
+                    stack.push(Frame { line, is_ours: false });
+                } else {
+                    stack.extend(frames);
+                }
+            } else {
+                write_stack(&mut stack, out)?;
                 writeln!(out, "{line}")?;
-                continue;
-            }
-            let names = self.names(&line, innermost);
-            innermost = false;
-            if names.is_empty() {
-                writeln!(out, "{line}")?;
-            }
-            for name in names {
-                writeln!(out, "\t{:>16} {name} {}", "1", self.place)?;
             }
         }
-        Ok(())
+        write_stack(&mut stack, out)
     }
 
     /// The functions at one line of a stack; none if it is of another program or not known.
-    fn names(&self, line: &str, innermost: bool) -> Vec<String> {
-        let frame = line.trim();
-        let Some(offset) = frame
+    fn frames(&self, line: &str, innermost: bool) -> Vec<Frame> {
+        let Some(offset) = line
+            .trim()
             .strip_suffix(self.place.as_str())
             .and_then(|rest| rest.split_whitespace().next())
             .and_then(|text| u64::from_str_radix(text, 16).ok())
@@ -82,20 +81,43 @@ impl Inlined {
         let Some(address) = address_of(&self.segments, offset) else {
             return Vec::new();
         };
-        let mut names = Vec::new();
-        if let Ok(mut frames) = self.loader.find_frames(address) {
-            while let Ok(Some(frame)) = frames.next() {
-                let Some(function) = frame.function else {
+        let mut frames = Vec::new();
+        if let Ok(mut found) = self.loader.find_frames(address) {
+            while let Ok(Some(frame)) = found.next() {
+                let Some(Ok(name)) = frame.function.as_ref().map(|function| function.demangle())
+                else {
                     continue;
                 };
-                let Ok(name) = function.demangle() else {
-                    continue;
-                };
-                names.push(in_its_file(&name, frame.location.and_then(|place| place.file)));
+                let file = frame.location.and_then(|place| place.file);
+                frames.push(Frame {
+                    line: format!("\t1 {} {}", short_name(&name, file), self.place),
+                    is_ours: file.is_some_and(is_our_source),
+                });
             }
         }
-        names
+        frames
     }
+}
+
+/// One function of a stack, as a line of `perf script`.
+struct Frame {
+    line: String,
+    is_ours: bool,
+}
+
+fn write_stack(stack: &mut Vec<Frame>, out: &mut impl Write) -> io::Result<()> {
+    if let Some(outermost) = stack.iter().rposition(|frame| frame.is_ours) {
+        stack.truncate(outermost + 1);
+    }
+    for frame in stack.drain(..) {
+        writeln!(out, "{}", frame.line)?;
+    }
+    Ok(())
+}
+
+/// Neither the standard library's nor a dependency's.
+fn is_our_source(file: &str) -> bool {
+    !["/rustc/", "/library/", "/registry/", "/rustlib/"].iter().any(|part| file.contains(part))
 }
 
 fn address_of(segments: &[Segment], offset: u64) -> Option<u64> {
@@ -107,8 +129,13 @@ fn address_of(segments: &[Segment], offset: u64) -> Option<u64> {
         .map(|segment| offset - segment.file_offset + segment.address)
 }
 
-/// Line tables give inlined functions without their module; the file's name stands in for it.
-fn in_its_file(name: &str, file: Option<&str>) -> String {
+/// Without what it is generic over, which can fill a screen. Line tables give inlined functions without their
+/// module; the file's name stands in for it.
+fn short_name(name: &str, file: Option<&str>) -> String {
+    let name = match name.find('<') {
+        None | Some(0) => name,
+        Some(at) => &name[..at],
+    };
     if name.contains("::") {
         return name.to_owned();
     }
@@ -142,11 +169,34 @@ mod tests {
     }
 
     #[test]
-    fn bare_names_get_their_file() {
-        assert_eq!(in_its_file("a::b", Some("/x/y.rs")), "a::b");
-        assert_eq!(in_its_file("b", Some("/x/y.rs")), "y::b");
-        assert_eq!(in_its_file("b", Some("/x/y/mod.rs")), "y::b");
-        assert_eq!(in_its_file("b", None), "b");
+    fn names_are_short_and_say_their_file() {
+        for (name, file, expected) in [
+            ("a::b", Some("/x/y.rs"), "a::b"),
+            ("b", Some("/x/y.rs"), "y::b"),
+            ("b", Some("/x/y/mod.rs"), "y::b"),
+            ("b", None, "b"),
+            ("b<c::d, e>", Some("/x/y.rs"), "y::b"),
+            ("<a::b as c>::d", Some("/x/y.rs"), "<a::b as c>::d"),
+        ] {
+            assert_eq!(short_name(name, file), expected);
+        }
+    }
+
+    #[test]
+    fn stacks_begin_with_our_outermost_function() {
+        let frame = |line: &str, is_ours| Frame { line: line.to_owned(), is_ours };
+        let mut stack = vec![
+            frame("memmove", false),
+            frame("ours", true),
+            frame("poll", false),
+            frame("ours too", true),
+            frame("executor", false),
+            frame("thread", false),
+        ];
+        let mut out = Vec::new();
+        write_stack(&mut stack, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "memmove\nours\npoll\nours too\n");
+        assert!(stack.is_empty());
     }
 
     #[test]
