@@ -136,14 +136,17 @@ async fn object(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
 
 /// DEBUG POPULATE count [prefix [size]]: each core makes the keys that belong to it.
 async fn populate(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
-    let count = number::integer(&words[2])?;
-    let count = u64::try_from(count)
-        .map_err(|_| Error::new("ERR value is out of range, must be positive"))?;
+    let not_positive = || Error::new("ERR value is out of range, must be positive");
+    let positive = |text: &[u8]| {
+        number::parse_integer(text)
+            .and_then(|number| u64::try_from(number).ok())
+            .ok_or_else(not_positive)
+    };
+    let count = positive(&words[2])?;
     let prefix: Box<[u8]> = words.get(3).unwrap_or(b"key").into();
     let size = match words.get(4) {
         None => 0,
-        Some(size) => usize::try_from(number::integer(size)?)
-            .map_err(|_| Error::new("ERR value is out of range, must be positive"))?,
+        Some(size) => positive(size)? as usize,
     };
     let (database, now) = (client.database, client.now);
     on_all_cores(&client.core, move |core| {

@@ -29,6 +29,12 @@ pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Resu
 }
 
 async fn get(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
+    if args.args().len() > 3 {
+        let word = String::from_utf8_lossy(args.args().at(1));
+        return Err(Error::text(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try SLOWLOG HELP."
+        )));
+    }
     let count = match args.args().get(2) {
         None => COUNT_DEFAULT,
         Some(count) => match number::parse_integer(count) {
