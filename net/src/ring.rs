@@ -38,6 +38,11 @@ pub struct ConnectionSlot {
     generation: u32,
 }
 
+impl ConnectionSlot {
+    /// Names no connection: using it has no effect.
+    pub const NONE: ConnectionSlot = ConnectionSlot { index: u32::MAX, generation: u32::MAX };
+}
+
 /// What a completion is about; the top byte of its user data.
 #[derive(Clone, Copy)]
 #[repr(u8)]

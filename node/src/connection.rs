@@ -55,6 +55,10 @@ pub struct Connection {
     pub owed: VecDeque<Owed>,
     /// Pushes that wait for a reply to come first: a subscription is confirmed before its first message.
     pub held_pushes: Option<Vec<u8>>,
+    /// Bytes of replies in `owed`, but for the last of it.
+    pub owed_bytes: usize,
+    /// How long the last reply of another shard was.
+    pub last_remote_reply_bytes: usize,
     /// The sequence number of the first of `owed`.
     pub owed_first: u64,
     /// Commands running elsewhere, and of those the writes; all writes are on `write_shard`.
@@ -110,6 +114,8 @@ impl Connection {
             output: Vec::new(),
             owed: VecDeque::new(),
             held_pushes: None,
+            owed_bytes: 0,
+            last_remote_reply_bytes: 0,
             owed_first: 0,
             remote: 0,
             remote_writes: 0,
@@ -135,6 +141,21 @@ impl Connection {
         }
     }
 
+    #[cfg(test)]
+    pub fn for_test() -> Self {
+        Connection::new(
+            1,
+            Token(0),
+            ConnectionSlot::NONE,
+            Session::default(),
+            -1,
+            0,
+            String::new(),
+            String::new(),
+            0,
+        )
+    }
+
     /// Connected from this machine: over loopback or a Unix socket.
     pub fn is_local(&self) -> bool {
         self.peer.starts_with("127.")
@@ -147,6 +168,8 @@ impl Connection {
         let over = match self.wait {
             Wait::Remote => self.remote == 0,
             Wait::RemoteWrites => self.remote_writes == 0,
+            // Otherwise the end of the send goes on with it.
+            Wait::Output => !self.is_sending && self.waiting_output_bytes() == 0,
             _ => false,
         };
         if over {
@@ -209,27 +232,73 @@ impl Connection {
 
     /// Keeps a place for the reply of a command that runs elsewhere; returns its sequence number.
     pub fn owe(&mut self, silent: bool) -> u64 {
+        if let Some(Owed::Ready(last)) = self.owed.back() {
+            self.owed_bytes += last.len();
+        }
         self.owed.push_back(Owed::Waiting { silent });
         self.owed_first + self.owed.len() as u64 - 1
     }
 
     /// The reply for place `sequence` has come; moves what is due to the output.
     pub fn settle(&mut self, sequence: u64, reply: &[u8]) {
+        self.last_remote_reply_bytes = reply.len();
         let index = (sequence - self.owed_first) as usize;
         let silent = matches!(self.owed[index], Owed::Waiting { silent: true });
-        if index == 0 {
-            self.owed.pop_front();
-            self.owed_first += 1;
-            if !silent {
-                self.output.extend_from_slice(reply);
+        let reply = if silent { &[] } else { reply };
+        if index > 0 {
+            if index + 1 < self.owed.len() {
+                self.owed_bytes += reply.len();
             }
-        } else {
-            self.owed[index] = Owed::Ready(if silent { Vec::new() } else { reply.to_vec() });
+            self.owed[index] = Owed::Ready(reply.to_vec());
+            return;
         }
+        self.owed.pop_front();
+        self.owed_first += 1;
+        self.output.extend_from_slice(reply);
         while let Some(Owed::Ready(bytes)) = self.owed.front() {
             self.output.extend_from_slice(bytes);
+            if self.owed.len() > 1 {
+                self.owed_bytes -= bytes.len();
+            }
             self.owed.pop_front();
             self.owed_first += 1;
         }
+    }
+
+    /// Bytes that wait to be sent after the send under way.
+    #[inline]
+    pub fn waiting_output_bytes(&self) -> usize {
+        let last = match self.owed.back() {
+            Some(Owed::Ready(last)) => last.len(),
+            _ => 0,
+        };
+        self.output.len() + self.owed_bytes + last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Replies in the order of commands, however they come in.
+    #[test]
+    fn replies_leave_in_order_and_are_counted() {
+        let mut connection = Connection::for_test();
+        connection.reply_buffer().extend_from_slice(b"a");
+        let first = connection.owe(false);
+        connection.reply_buffer().extend_from_slice(b"c");
+        connection.reply_buffer().extend_from_slice(b"d");
+        let second = connection.owe(false);
+        let silent = connection.owe(true);
+        connection.reply_buffer().extend_from_slice(b"g");
+        assert_eq!((&connection.output[..], connection.waiting_output_bytes()), (&b"a"[..], 4));
+        connection.settle(silent, b"never");
+        connection.settle(second, b"ef");
+        assert_eq!((&connection.output[..], connection.waiting_output_bytes()), (&b"a"[..], 6));
+        connection.settle(first, b"b");
+        assert_eq!(connection.output, b"abcdefg");
+        assert_eq!((connection.owed.len(), connection.owed_bytes), (0, 0));
+        connection.reply_buffer().extend_from_slice(b"h");
+        assert_eq!(connection.output, b"abcdefgh");
     }
 }

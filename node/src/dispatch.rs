@@ -18,6 +18,7 @@ use ringfort_core::store::Key;
 
 use crate::connection::{Connection, Wait};
 use crate::core::Core;
+use crate::input::OUTPUT_PAUSE_BYTES;
 use crate::message::RemoteCommand;
 use crate::{exec, multi_shard, node_commands};
 
@@ -203,7 +204,9 @@ impl Core {
         spec: &'static Spec,
         shard: usize,
     ) -> Flow {
-        if connection.remote >= REMOTE_MAX {
+        if connection.remote >= REMOTE_MAX
+            || connection.remote as usize * connection.last_remote_reply_bytes > OUTPUT_PAUSE_BYTES
+        {
             return Flow::Wait(Wait::Remote);
         }
         if self.mailbox.overflow_len(shard) > BACKLOG_MESSAGES_MAX

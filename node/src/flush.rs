@@ -74,7 +74,9 @@ impl Core {
         }
         connection.is_sending = false;
         connection.sending_bytes = 0;
-        if connection.wait == Wait::Output && connection.output.len() <= OUTPUT_PAUSE_BYTES {
+        if connection.wait == Wait::Output
+            && connection.waiting_output_bytes() <= OUTPUT_PAUSE_BYTES
+        {
             connection.wait = Wait::None;
             self.resume.push(index);
         }

@@ -133,7 +133,7 @@ impl Core {
             self.start_timing();
             for (at, prepared) in prepared.iter().enumerate() {
                 let args = batch.args(at, rest);
-                let flow = if connection.output.len() > OUTPUT_PAUSE_BYTES {
+                let flow = if connection.waiting_output_bytes() > OUTPUT_PAUSE_BYTES {
                     Flow::Wait(Wait::Output)
                 } else {
                     self.dispatch(index, connection, &args, prepared)
