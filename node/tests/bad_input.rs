@@ -227,7 +227,11 @@ fn a_pipeline_that_never_reads_is_held_or_closed() {
         for _ in 0..300 {
             witness.check();
             let grown = node.resident_bytes().saturating_sub(before);
-            assert!(grown < 60 * MEGABYTE, "{} MiB for one who does not read", grown / MEGABYTE);
+            assert!(
+                grown < 60 * MEGABYTE,
+                "{} MiB for one who does not read on {shards} shards",
+                grown / MEGABYTE
+            );
         }
         // Once it reads, it gets whole values, all of them unless it was closed.
         let mut count = 0;

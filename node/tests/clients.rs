@@ -178,8 +178,8 @@ fn protected_mode_turns_strangers_away() {
     for _ in 0..4 {
         let mut stranger = Client::connect(outside);
         let answer = String::from_utf8_lossy(&stranger.read_to_close()).into_owned();
-        assert!(answer.starts_with("-DENIED Redis is running in protected mode"), "{answer}");
-        assert!(answer.ends_with("\r\n"));
+        assert!(answer.starts_with("-DENIED ") && answer.contains("protected mode"), "{answer}");
+        assert!(answer.ends_with("\r\n"), "{answer}");
     }
     let mut client = node.connect();
     assert_eq!(client.run("CONFIG SET requirepass secret"), Reply::ok());
