@@ -22,7 +22,7 @@ pub struct Step {
 /// finished at once.
 pub fn step(shard: &mut Shard, now: i64, entries_max: usize) -> Step {
     let mut step = Step::default();
-    if shard.settings.is_replica || !shard.settings.active_expire {
+    if shard.settings.keeps_expired() || !shard.settings.active_expire {
         step.finished_round = true;
         return step;
     }

@@ -54,7 +54,7 @@ impl<'a> Keys<'a> {
     /// renews the access time.
     #[inline]
     pub fn read(&mut self, key: &Key) -> Option<EntryRef<'_>> {
-        self.drop_if_expired(key);
+        self.drop_to_read(key);
         let (now, caller) = (self.now, self.caller);
         // One look-up: the parts of the shard are borrowed one by one.
         let Shard { databases, settings, random, stats, events, .. } = &mut *self.shard;
@@ -81,7 +81,7 @@ impl<'a> Keys<'a> {
     /// Looks a key up as [`Keys::read`] does, but leaves its access time alone (EXISTS, TTL, TYPE).
     #[inline]
     pub fn inspect(&mut self, key: &Key) -> Option<EntryRef<'_>> {
-        self.drop_if_expired(key);
+        self.drop_to_read(key);
         if self.visible(key).is_none() {
             self.notify(key, Classes::KEY_MISS, "keymiss");
         }
@@ -91,7 +91,7 @@ impl<'a> Keys<'a> {
     /// Looks a key up as [`Keys::inspect`] does, but a miss is no event (OBJECT).
     #[inline]
     pub fn inspect_quietly(&mut self, key: &Key) -> Option<EntryRef<'_>> {
-        self.drop_if_expired(key);
+        self.drop_to_read(key);
         if self.visible(key).is_some() {
             self.shard.stats.keyspace_hits += 1;
         } else {
@@ -103,7 +103,7 @@ impl<'a> Keys<'a> {
     /// Looks a key up without counting it or renewing its access time (RANDOMKEY, SCAN).
     #[inline]
     pub fn peek(&mut self, key: &Key) -> Option<EntryRef<'_>> {
-        self.drop_if_expired(key);
+        self.drop_to_read(key);
         self.visible(key)
     }
 
@@ -266,6 +266,14 @@ impl<'a> Keys<'a> {
     fn visible(&self, key: &Key) -> Option<EntryRef<'_>> {
         let found = self.shard.databases[self.database].get(key);
         found.filter(|entry| !is_hidden(entry, self.now, self.caller))
+    }
+
+    /// Before a look at the key: while writes are held back, that does not remove it either.
+    #[inline]
+    fn drop_to_read(&mut self, key: &Key) {
+        if !self.shard.settings.writes_held {
+            self.drop_if_expired(key);
+        }
     }
 
     #[inline]

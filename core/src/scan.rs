@@ -157,7 +157,7 @@ pub fn keys_part(
 /// RANDOMKEY: each of the shard's keys has the same chance. The node chooses the shard by [`size_part`] first,
 /// and asks again where expired keys were all there was.
 pub fn random_key_part(shard: &mut Shard, database: usize, now: i64) -> Option<Vec<u8>> {
-    /// On a replica, where expired keys stay, a database that may hold nothing else gives up after this many.
+    /// Where expired keys stay (on a replica), a database that may hold nothing else gives up after this many.
     const TRIES_MAX: usize = 100;
     let mut tries = 0;
     loop {
@@ -168,7 +168,7 @@ pub fn random_key_part(shard: &mut Shard, database: usize, now: i64) -> Option<V
         if presence(keys, &hashed, now) != Presence::Expired {
             return Some(key);
         }
-        if shard.settings.is_replica {
+        if shard.settings.keeps_expired() {
             tries += 1;
             if keys.expiring_len() == keys.len() && tries == TRIES_MAX {
                 return Some(key);

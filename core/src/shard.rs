@@ -24,10 +24,20 @@ pub struct ShardSettings {
     pub string_bytes_max: usize,
     /// On a replica expired keys are hidden, not deleted: the primary deletes them.
     pub is_replica: bool,
+    /// While writes are paused (CLIENT PAUSE) they are not deleted either.
+    pub writes_held: bool,
     pub active_expire: bool,
     pub lazyfree_lazy_expire: bool,
     pub lazyfree_lazy_eviction: bool,
     pub lazyfree_lazy_user_del: bool,
+}
+
+impl ShardSettings {
+    /// Expired keys are hidden, not deleted.
+    #[inline]
+    pub fn keeps_expired(&self) -> bool {
+        self.is_replica || self.writes_held
+    }
 }
 
 impl Default for ShardSettings {
@@ -40,6 +50,7 @@ impl Default for ShardSettings {
             notify: notify::Classes::NONE,
             string_bytes_max: 512 << 20,
             is_replica: false,
+            writes_held: false,
             active_expire: true,
             lazyfree_lazy_expire: false,
             lazyfree_lazy_eviction: false,

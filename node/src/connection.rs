@@ -156,6 +156,10 @@ impl Connection {
         )
     }
 
+    pub fn is_unix(&self) -> bool {
+        self.peer.starts_with('/')
+    }
+
     /// Connected from this machine: over loopback or a Unix socket.
     pub fn is_local(&self) -> bool {
         self.peer.starts_with("127.")

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::dispatch::Prepared;
 use crate::message::{CommandBatch, Job, Message};
+use crate::monitor::Monitors;
 use crate::pubsub::PubSub;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -118,6 +119,7 @@ pub struct Core {
     pub handle: std::rc::Weak<std::cell::RefCell<Core>>,
 
     pub pubsub: PubSub,
+    pub monitors: Monitors,
     pub command_stats: CommandStats,
     pub slow: SlowLog,
     pub stats: CoreStats,
@@ -203,6 +205,7 @@ impl Core {
             new_tasks: Vec::new(),
             handle: std::rc::Weak::new(),
             pubsub: PubSub::default(),
+            monitors: Monitors::new(cores),
             command_stats: CommandStats::new(),
             slow: SlowLog::default(),
             stats: CoreStats::default(),
@@ -227,9 +230,10 @@ impl Core {
         self.settings = Settings::from_config(&self.config);
         self.command_stats.track_latency = self.settings.latency_tracking;
         let old = std::mem::replace(&mut self.shard.settings, self.settings.shard.clone());
-        // Not of the configuration, but of DEBUG and of the role.
+        // Not of the configuration, but of DEBUG, of the role and of CLIENT PAUSE.
         self.shard.settings.active_expire = old.active_expire;
         self.shard.settings.is_replica = old.is_replica;
+        self.shard.settings.writes_held = old.writes_held;
     }
 
     /// CONFIG RESETSTAT on this core.

@@ -112,10 +112,15 @@ impl Core {
             Handler::Keys(handler) => {
                 self.route_keys(index, connection, args, prepared, spec, handler)
             }
-            Handler::Session(SessionCommand::Exec) => exec::exec(self, index, connection, spec),
+            Handler::Session(SessionCommand::Exec) => {
+                exec::exec(self, index, connection, spec, args)
+            }
             Handler::Session(command) => {
-                self.feed_monitors(connection, args, spec);
-                self.session_command_timed(index, connection, command, spec, args)
+                let flow = self.session_command_timed(index, connection, command, spec, args);
+                if !matches!(flow, Flow::Wait(_)) {
+                    self.feed_monitors(connection, args, spec);
+                }
+                flow
             }
             Handler::Node(command) => {
                 if connection.remote > 0 {
@@ -167,7 +172,6 @@ impl Core {
                         if let Err(error) = self.check_memory(spec) {
                             return self.reject(connection, spec, error);
                         }
-                        self.feed_monitors(connection, args, spec);
                         return multi_shard::start(self, index, connection, spec, args, shards);
                     }
                 }
@@ -215,7 +219,7 @@ impl Core {
             self.backlogged.push(index);
             return Flow::Wait(Wait::Backlog);
         }
-        self.feed_monitors(connection, args, spec);
+        let label = self.monitor_label(connection);
         let generation = self.generation(index);
         let silent = connection.session.reply_mode != ReplyMode::On;
         let sequence = connection.owe(silent);
@@ -229,6 +233,9 @@ impl Core {
             self.outgoing[shard] = Some(self.spare_batch());
         }
         let batch = self.outgoing[shard].as_mut().expect("just made");
+        if let Some(label) = label {
+            batch.labels.push((batch.commands.len(), label));
+        }
         batch.push(
             args,
             RemoteCommand {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ringfort_core::args::OwnedArgs;
+use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
+use ringfort_core::notify::KeyEvent;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
 use ringfort_core::session::Transaction;
@@ -17,13 +18,20 @@ use crate::core::Core;
 use crate::dispatch::Flow;
 use crate::tasks::{on_core, on_cores};
 use crate::transaction::stop;
-use crate::{multi_shard, node_commands};
+use crate::{monitor, multi_shard, node_commands};
 
 type Queue = Vec<(&'static Spec, OwnedArgs)>;
 
 /// Runs the transaction of a connection.
-pub fn exec(core: &mut Core, index: u32, connection: &mut Connection, spec: &'static Spec) -> Flow {
+pub fn exec(
+    core: &mut Core,
+    index: u32,
+    connection: &mut Connection,
+    spec: &'static Spec,
+    args: &Args,
+) -> Flow {
     if connection.session.transaction.is_none() {
+        core.feed_monitors(connection, args, spec);
         return core.reject(connection, spec, Error::EXEC_WITHOUT_MULTI);
     }
     if connection.remote > 0 {
@@ -32,6 +40,7 @@ pub fn exec(core: &mut Core, index: u32, connection: &mut Connection, spec: &'st
     let transaction = connection.session.transaction.take().expect("checked above");
     if transaction.failed {
         core.unwatch(connection);
+        core.feed_monitors(connection, args, spec);
         return core.reject(connection, spec, Error::EXEC_ABORT);
     }
     let shards = shards_of(core, connection, &transaction);
@@ -44,12 +53,14 @@ pub fn exec(core: &mut Core, index: u32, connection: &mut Connection, spec: &'st
     }
     if is_local {
         run_here(core, index, connection, transaction.queued);
+        core.feed_monitors(connection, args, spec);
         return Flow::Next;
     }
     let watched_shards = watched_shards(core, connection);
     connection.session.watched.clear();
+    let script = Script::new(core.monitor_label(connection), spec, args);
     core.start_task(index, connection, move |client| {
-        run(client, transaction.queued, shards, watched_shards)
+        run(client, transaction.queued, shards, watched_shards, script)
     })
 }
 
@@ -95,17 +106,49 @@ fn run_here(core: &mut Core, index: u32, connection: &mut Connection, queue: Que
             }
             Handler::Node(_) | Handler::Container => unreachable!("checked by the caller"),
         }
+        core.feed_monitors(connection, &args, spec);
     }
 }
 
 /// Commands for one shard, by their place in the queue.
 type Phase = BTreeMap<usize, Vec<(usize, &'static Spec, OwnedArgs, usize)>>;
 
+/// What monitors are told of a transaction, in the order of its commands.
+struct Script {
+    /// `None`: there were no monitors when it began.
+    label: Option<Box<str>>,
+    lines: Vec<u8>,
+    exec: &'static Spec,
+    exec_args: OwnedArgs,
+}
+
+impl Script {
+    fn new(label: Option<Box<str>>, exec: &'static Spec, args: &Args) -> Self {
+        Script { label, lines: Vec::new(), exec, exec_args: OwnedArgs::from(*args) }
+    }
+
+    fn add(&mut self, database: usize, spec: &Spec, args: &OwnedArgs) {
+        if let Some(label) = &self.label {
+            monitor::write_line(&mut self.lines, database, label, &args.args(), spec);
+        }
+    }
+
+    /// EXEC itself comes last. To be told while `shards` are still stopped.
+    async fn tell(mut self, client: &Client, shards: ShardSet) {
+        if let Some(label) = &self.label {
+            let args = self.exec_args.args();
+            monitor::write_line(&mut self.lines, client.database, label, &args, self.exec);
+            monitor::feed_stopped(&client.core, shards, &self.lines).await;
+        }
+    }
+}
+
 async fn run(
     mut client: Client,
     queue: Queue,
     shards: ShardSet,
     watched_shards: ShardSet,
+    mut script: Script,
 ) -> Vec<u8> {
     let core = client.core.clone();
     let stopped = stop(&core, shards).await;
@@ -114,12 +157,16 @@ async fn run(
     let clean =
         on_cores(&core, watched_shards.iter(), move |core| core.end_watch(watcher, now)).await;
     if !clean.iter().all(|clean| *clean) {
+        script.tell(&client, shards).await;
         stopped.release(&core);
         return client.reply(|reply| reply.null_array());
     }
     let mut replies = vec![Vec::new(); queue.len()];
     let mut phase = Phase::new();
     for (at, (spec, args)) in queue.into_iter().enumerate() {
+        if !matches!(spec.handler, Handler::Session(_)) {
+            script.add(client.database, spec, &args);
+        }
         match spec.handler {
             Handler::Keys(_) => {
                 let on = core.borrow().shards_of(spec, &args.args());
@@ -144,6 +191,7 @@ async fn run(
                 {
                     client.database = database;
                 }
+                script.add(client.database, spec, &args);
             }
             Handler::Node(command) => {
                 run_phase(&client, &mut phase, &mut replies).await;
@@ -153,13 +201,15 @@ async fn run(
         }
     }
     run_phase(&client, &mut phase, &mut replies).await;
+    script.tell(&client, shards).await;
     stopped.release(&core);
     let mut all = client.reply(|reply| reply.array(replies.len()));
     replies.iter().for_each(|reply| all.extend_from_slice(reply));
     all
 }
 
-/// Runs the commands collected so far, on all their shards at the same time.
+/// Runs the commands collected so far, on all their shards at the same time; their keyspace events are published
+/// in the order of the commands.
 async fn run_phase(client: &Client, phase: &mut Phase, replies: &mut [Vec<u8>]) {
     let context = client.context();
     let parts = std::mem::take(phase).into_iter().map(|(shard, commands)| {
@@ -172,16 +222,28 @@ async fn run_phase(client: &Client, phase: &mut Phase, replies: &mut [Vec<u8>]) 
                 };
                 let mut reply = Vec::new();
                 let context = crate::execute::Context { database, ..context };
-                core.execute(spec, handler, &args.args(), context, None, &mut reply);
-                results.push((at, reply));
+                let events = core.collect_key_events(|core| {
+                    core.execute(spec, handler, &args.args(), context, None, &mut reply);
+                });
+                results.push((at, reply, events));
             }
             results
         })
     });
+    let mut all_events: Vec<(usize, Vec<KeyEvent>)> = Vec::new();
     for results in futures_util::future::join_all(parts).await {
-        for (at, reply) in results {
+        for (at, reply, events) in results {
             replies[at] = reply;
+            if !events.is_empty() {
+                all_events.push((at, events));
+            }
         }
+    }
+    if !all_events.is_empty() {
+        all_events.sort_by_key(|(at, _)| *at);
+        let mut core = client.core.borrow_mut();
+        core.shard.events.list.extend(all_events.into_iter().flat_map(|(_, events)| events));
+        core.publish_key_events();
     }
 }
 

@@ -12,6 +12,7 @@ use ringfort_net::Ticks;
 use crate::connection::Connection;
 use crate::core::{Core, Deferred};
 use crate::message::{CommandBatch, Message};
+use crate::monitor;
 
 /// Whose command it is.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +113,8 @@ impl Core {
         self.start_timing();
         let mut ends = std::mem::take(&mut self.reply_ends);
         ends.clear();
-        for command in &batch.commands {
+        let mut labels = batch.labels.iter().peekable();
+        for (at, command) in batch.commands.iter().enumerate() {
             let args = batch.args(command);
             let context = Context {
                 database: command.database.into(),
@@ -131,6 +133,11 @@ impl Core {
             });
             self.execute(command.spec, handler, &args, context, first, &mut replies);
             ends.push(replies.len());
+            if let Some((_, label)) = labels.next_if(|(labelled, _)| *labelled == at) {
+                let mut line = Vec::new();
+                monitor::write_line(&mut line, context.database, label, &args, command.spec);
+                self.tell_monitors(&line);
+            }
         }
         for (command, end) in batch.commands.iter_mut().zip(&ends) {
             command.reply_end = *end;

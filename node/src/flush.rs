@@ -16,6 +16,9 @@ impl Core {
         for to in 0..self.cores {
             self.send_batch(to);
         }
+        if self.monitors.has_lines() {
+            self.send_monitor_lines();
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         for index in dirty.drain(..) {
             self.flush_connection(index);

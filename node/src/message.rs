@@ -40,6 +40,8 @@ pub struct CommandBatch {
     pub buffer: Vec<u8>,
     pub ranges: Vec<ArgRange>,
     pub commands: Vec<RemoteCommand>,
+    /// For MONITOR, while there are monitors: a command's place in `commands`, and its client.
+    pub labels: Vec<(usize, Box<str>)>,
     pub replies: Vec<u8>,
 }
 
@@ -90,6 +92,7 @@ impl CommandBatch {
     pub fn clear(&mut self) {
         const KEPT_BYTES_MAX: usize = 1 << 18;
         self.commands.clear();
+        self.labels.clear();
         self.ranges.clear();
         self.buffer.clear();
         self.replies.clear();

@@ -4,12 +4,13 @@
 //! shard, to which the entries of its keys are moved by message and from which they go back: no core touches
 //! another's memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{self, Handler, Spec, Split};
 use ringfort_core::cx::Cx;
 use ringfort_core::keys::Keys;
+use ringfort_core::notify::KeyEvent;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
 use ringfort_core::shard::Shard;
@@ -21,6 +22,7 @@ use crate::connection::Connection;
 use crate::core::Core;
 use crate::dispatch::Flow;
 use crate::execute::Context;
+use crate::monitor;
 use crate::tasks::{CoreHandle, on_core};
 
 /// Runs a command of a connection whose keys are on `shards`, two or more.
@@ -34,9 +36,15 @@ pub fn start(
 ) -> Flow {
     let args = OwnedArgs::from(*args);
     core.stats.transactions += 1;
+    let label = core.monitor_label(connection);
     core.start_task(index, connection, move |client| async move {
         let stopped = client.enter(shards).await;
         let started = ringfort_net::Ticks::now();
+        if let Some(label) = label {
+            let mut line = Vec::new();
+            monitor::write_line(&mut line, client.database, &label, &args.args(), spec);
+            monitor::feed_stopped(&client.core, shards, &line).await;
+        }
         let reply = run_stopped(&client, spec, &args, shards).await;
         let mut core = client.core.borrow_mut();
         core.timed_until = started;
@@ -82,18 +90,38 @@ async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<
         positions.iter().for_each(|at| own.push(args.args().at(*at)));
         on_core(&client.core, shard, move |core| {
             let mut reply = Vec::new();
-            core.execute_part(spec, &own.args(), context, &mut reply);
-            reply
+            let events = core.execute_part(spec, &own.args(), context, &mut reply);
+            (reply, events)
         })
     });
+    let (replies, events): (Vec<Vec<u8>>, Vec<Vec<KeyEvent>>) =
+        futures_util::future::join_all(parts).await.into_iter().unzip();
+    publish_events(client, spec, args, events);
     let mut sum = 0;
-    for reply in futures_util::future::join_all(parts).await {
+    for reply in replies {
         match integer_reply(&reply) {
             Some(count) => sum += count,
             None => return reply,
         }
     }
     client.reply(|reply| reply.int(sum))
+}
+
+/// Publishes the keyspace events of all shards' parts as if the command had gone from key to key.
+fn publish_events(client: &Client, spec: &Spec, args: &OwnedArgs, parts: Vec<Vec<KeyEvent>>) {
+    let mut events: Vec<KeyEvent> = parts.into_iter().flatten().collect();
+    if events.is_empty() {
+        return;
+    }
+    let mut positions: HashMap<&[u8], usize> = HashMap::new();
+    for at in command::keys::keys_of(spec, &args.args()) {
+        positions.entry(args.args().at(at)).or_insert(at);
+    }
+    // A key's events stay in their order: the sort is stable.
+    events.sort_by_key(|event| positions.get(&*event.key).copied());
+    let mut core = client.core.borrow_mut();
+    core.shard.events.list.append(&mut events);
+    core.publish_key_events();
 }
 
 fn integer_reply(reply: &[u8]) -> Option<i64> {
@@ -111,17 +139,21 @@ async fn run_elements(client: &Client, spec: &'static Spec, args: &OwnedArgs) ->
             .collect();
         on_core(&client.core, shard, move |core| {
             let mut elements = Vec::with_capacity(keys.len());
+            let mut events = Vec::new();
             for (at, own) in keys {
                 let mut reply = Vec::new();
-                core.execute_part(spec, &own.args(), context, &mut reply);
+                events.extend(core.execute_part(spec, &own.args(), context, &mut reply));
                 // The reply is an array of one: its head goes.
                 elements.push((at, reply.split_off(b"*1\r\n".len())));
             }
-            elements
+            (elements, events)
         })
     });
+    let (parts, events): (Vec<_>, Vec<Vec<KeyEvent>>) =
+        futures_util::future::join_all(parts).await.into_iter().unzip();
+    publish_events(client, spec, args, events);
     let mut elements = vec![Vec::new(); keys];
-    for part in futures_util::future::join_all(parts).await {
+    for part in parts {
         for (at, element) in part {
             elements[at - 1] = element;
         }
@@ -144,10 +176,11 @@ async fn run_pairs(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Ve
             own.push(args.args().at(at + 1));
         }
         on_core(&client.core, shard, move |core| {
-            core.execute_part(spec, &own.args(), context, &mut Vec::new());
+            core.execute_part(spec, &own.args(), context, &mut Vec::new())
         })
     });
-    futures_util::future::join_all(parts).await;
+    let events = futures_util::future::join_all(parts).await;
+    publish_events(client, spec, args, events);
     client.reply(|reply| reply.ok())
 }
 
@@ -262,20 +295,18 @@ fn run_on(
 }
 
 impl Core {
-    /// One shard's part of a command: runs uncounted, the whole is counted once.
+    /// One shard's part of a command: runs uncounted, the whole is counted once. Returns its keyspace events.
     fn execute_part(
         &mut self,
         spec: &'static Spec,
         args: &Args,
         context: Context,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Vec<KeyEvent> {
         let Handler::Keys(handler) = spec.handler else {
             unreachable!("only commands on keys have parts");
         };
         run_on(&mut self.shard, handler, args, context, out);
-        if !self.shard.events.list.is_empty() {
-            self.publish_key_events();
-        }
+        std::mem::take(&mut self.shard.events.list)
     }
 }

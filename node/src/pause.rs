@@ -27,7 +27,7 @@ impl Pause {
     }
 
     /// Begins or prolongs a pause; of two the longer and stricter holds.
-    pub fn start(&mut self, until_ms: u64, mode: PauseMode) {
+    fn start(&mut self, until_ms: u64, mode: PauseMode) {
         self.until = Some(match self.until {
             Some((until, PauseMode::All)) => (until.max(until_ms), PauseMode::All),
             Some((until, PauseMode::Write)) => (until.max(until_ms), mode),
@@ -69,9 +69,16 @@ impl Pause {
 }
 
 impl Core {
+    /// Holds commands back until `until_ms` of the monotonic clock.
+    pub fn start_pause(&mut self, until_ms: u64, mode: PauseMode) {
+        self.pause.start(until_ms, mode);
+        self.shard.settings.writes_held = true;
+    }
+
     /// Ends the pause, now (CLIENT UNPAUSE) or because its time is up.
     pub fn end_pause(&mut self) {
         self.pause.until = None;
+        self.shard.settings.writes_held = false;
         for index in std::mem::take(&mut self.pause.waiters) {
             self.end_wait(index, Wait::Paused);
         }

@@ -14,6 +14,8 @@ pub struct CoreCounters {
     pub keys: AtomicU64,
     /// Connections dealt to the core and not closed yet.
     pub connections: AtomicUsize,
+    /// Of its clients those in MONITOR.
+    pub monitors: AtomicUsize,
 }
 
 #[derive(Debug)]

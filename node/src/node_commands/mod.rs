@@ -1,11 +1,13 @@
 //! Commands that other cores or the node's configuration take part in: each a task that ends in a reply.
 
+mod client;
 mod config;
 mod debug;
 mod info;
 mod keyspace;
 mod latency;
 mod memory;
+mod monitor;
 mod pubsub;
 mod shutdown;
 mod slowlog;
@@ -79,6 +81,10 @@ async fn answer(
         Shutdown => shutdown::shutdown(&client, args),
         Role => Ok(shutdown::role(&client)),
         Lastsave => Ok(shutdown::last_save(&client)),
+        ClientList | ClientKill | ClientPause | ClientUnpause | ClientUnblock => {
+            client::run(client, command, args).await
+        }
+        Monitor => monitor::run(&client),
         Debug => debug::run(client, args).await,
         Subscribe | Unsubscribe | Psubscribe | Punsubscribe | Ssubscribe | Sunsubscribe
         | Publish | Spublish | PubsubChannels | PubsubNumsub | PubsubNumpat

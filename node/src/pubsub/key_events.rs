@@ -13,6 +13,9 @@ use crate::core::Core;
 impl Core {
     /// Publishes the keyspace events that commands left behind, oldest first.
     pub fn publish_key_events(&mut self) {
+        if self.pubsub.collects_events {
+            return;
+        }
         // Most nodes that have them switched on by habit have nobody who listens.
         if self.shared.subscriptions.load(Relaxed) == 0 {
             self.shard.events.list.clear();
@@ -31,6 +34,15 @@ impl Core {
                 self.publish_at_home(channel, &key);
             }
         }
+    }
+
+    /// Runs a part of what several shards take part in, and returns its events, for the coordinator to publish
+    /// them all in their order.
+    pub fn collect_key_events(&mut self, work: impl FnOnce(&mut Core)) -> Vec<KeyEvent> {
+        self.pubsub.collects_events = true;
+        work(self);
+        self.pubsub.collects_events = false;
+        std::mem::take(&mut self.shard.events.list)
     }
 
     fn publish_at_home(&mut self, channel: Vec<u8>, message: &[u8]) {

@@ -34,6 +34,8 @@ pub struct PubSub {
     /// Messages for the connection whose commands are being run: it is not in its place, so they wait until it
     /// can take them, between two commands.
     late: Vec<Late>,
+    /// Keyspace events are being collected, not published: see [`Core::collect_key_events`].
+    collects_events: bool,
 }
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use ringfort_core::shard::ShardStats;
 
 use crate::command_stats::CommandStats;
+use crate::connection::Wait;
 use crate::core::{Core, CoreStats};
 use crate::pubsub::PubSubFigures;
 use crate::tasks::{CoreHandle, on_all_cores};
@@ -87,6 +88,7 @@ impl Summary {
         };
         for (_, connection) in core.connections() {
             let session = &connection.session;
+            summary.blocked_clients += usize::from(connection.wait == Wait::Paused);
             summary.watching_clients += usize::from(!session.watched.is_empty());
             summary.watched_keys += session.watched.len();
             let output_bytes = connection.output_memory_bytes();
