@@ -134,9 +134,9 @@ fn remaining(at: i64, now: i64) -> i64 {
     at.saturating_sub(now).max(0)
 }
 
-/// Rounded to the nearest.
+/// Rounded to the nearest; `milliseconds` is not negative.
 fn seconds(milliseconds: i64) -> i64 {
-    milliseconds.saturating_add(500) / 1000
+    ((milliseconds as u64 + 500) / 1000) as i64
 }
 
 /// -2: no such key; -1: it does not expire.
