@@ -83,6 +83,8 @@ pub struct Connection {
     /// Milliseconds of the monotonic clock.
     pub created_ms: u64,
     pub active_ms: u64,
+    /// See [`crate::core::Activity`].
+    pub active_window: u32,
     /// Since when the output is over its soft limit.
     pub over_soft_limit_since_ms: Option<u64>,
     pub last_command: &'static str,
@@ -133,6 +135,7 @@ impl Connection {
             file,
             created_ms: now_ms,
             active_ms: now_ms,
+            active_window: 0,
             over_soft_limit_since_ms: None,
             last_command: "NULL",
             commands: 0,

@@ -72,6 +72,47 @@ impl Now {
     }
 }
 
+/// How many connections sent something lately, in windows of half a millisecond.
+///
+/// With a few, each waits for its reply before it sends more, and a core that sleeps in between makes it wait
+/// longer: then spinning pays. With many, their requests gather while the core sleeps, which costs less than
+/// spinning and hurts nobody.
+#[derive(Debug, Default)]
+pub struct Activity {
+    /// The current window; a connection that was counted in it knows its number.
+    window: u32,
+    started_us: u64,
+    counted: u32,
+    last: u32,
+}
+
+impl Activity {
+    const WINDOW_US: u64 = 500;
+    const FEW: u32 = 4;
+
+    fn tick(&mut self, now_us: u64) {
+        if now_us - self.started_us >= Self::WINDOW_US {
+            self.started_us = now_us;
+            self.window = self.window.wrapping_add(1);
+            self.last = std::mem::take(&mut self.counted);
+        }
+    }
+
+    /// A connection that was last counted in `window` sent something.
+    #[inline]
+    pub fn note(&mut self, window: &mut u32) {
+        if *window != self.window {
+            *window = self.window;
+            self.counted += 1;
+        }
+    }
+
+    /// Whether only a few connections are active.
+    pub fn is_low(&self) -> bool {
+        self.last.max(self.counted) <= Self::FEW
+    }
+}
+
 pub struct Core {
     pub id: usize,
     pub cores: usize,
@@ -129,6 +170,7 @@ pub struct Core {
     pub backlogged: Vec<u32>,
     /// The core that gets the next connection on a tie.
     pub next_deal: usize,
+    pub activity: Activity,
     /// The spin that the loop has set.
     pub spin_us: u64,
     /// The node is shut down: the loop ends.
@@ -212,6 +254,7 @@ impl Core {
             timed_until: ringfort_net::Ticks::now(),
             backlogged: Vec::new(),
             next_deal: 0,
+            activity: Activity::default(),
             spin_us: settings_spin_us,
             stopped: false,
             pause: crate::pause::Pause::default(),
@@ -259,6 +302,7 @@ impl Core {
             wall_ms: ringfort_net::clock::wall_clock_ms(),
             mono_us: ringfort_net::clock::monotonic_us(),
         };
+        self.activity.tick(self.now.mono_us);
     }
 
     /// Runs `job` on core `to`; on this core at once.

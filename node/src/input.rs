@@ -3,7 +3,7 @@
 use ringfort_core::args::Args;
 use ringfort_core::command::{self, Handler};
 use ringfort_core::error::Error;
-use ringfort_core::resp::{Limits, Reply};
+use ringfort_core::resp::{Batch, Limits, Reply};
 
 use crate::connection::{Connection, Wait};
 use crate::core::Core;
@@ -29,6 +29,7 @@ impl Core {
         };
         connection.input_bytes += data.len() as u64;
         connection.active_ms = self.now.mono_ms();
+        self.activity.note(&mut connection.active_window);
         self.stats.input_bytes += data.len() as u64;
         if connection.wait == Wait::None
             && connection.input.is_empty()
@@ -123,13 +124,7 @@ impl Core {
             // A stranger's AUTH changes what the next command may be.
             let max = if authenticated { BATCH_COMMANDS } else { 1 };
             let (span, parsed) = connection.parser.parse(rest, &limits, max, &mut batch);
-            prepared.clear();
-            for at in 0..batch.len() {
-                prepared.push(self.prepare(&batch.args(at, rest)));
-            }
-            if batch.len() > 1 {
-                self.prefetch(connection.session.database, &prepared, |at| batch.args(at, rest));
-            }
+            self.prepare_batch(connection.session.database, &batch, rest, &mut prepared);
             self.start_timing();
             for (at, prepared) in prepared.iter().enumerate() {
                 let args = batch.args(at, rest);
@@ -189,26 +184,43 @@ impl Core {
         prepared
     }
 
-    /// Brings the table lines and entries of a batch into the cache, one level of pointers at a time, so that
-    /// the misses of all its commands overlap.
-    fn prefetch<'a>(
+    /// Prepares a batch, and brings table lines and entries into the cache: one level of pointers behind the
+    /// other, some commands apart, so that each level has arrived when the next one is asked for, and the misses
+    /// of all commands overlap with the work on the others.
+    fn prepare_batch(
         &self,
         database: usize,
-        prepared: &[Prepared],
-        args: impl Fn(usize) -> Args<'a>,
+        batch: &Batch,
+        rest: &[u8],
+        prepared: &mut Vec<Prepared>,
     ) {
+        /// Commands between two levels: their look-up and hashing take about as long as a miss.
+        const APART: usize = 4;
+        prepared.clear();
+        let count = batch.len();
+        if count == 1 {
+            prepared.push(self.prepare(&batch.args(0, rest)));
+            return;
+        }
         let database = &self.shard.databases[database];
-        let own =
-            |one: &&(usize, &Prepared)| one.1.first_key > 0 && one.1.shard as usize == self.id;
-        let keys = || {
-            prepared
-                .iter()
-                .enumerate()
-                .filter(|one| own(&one))
-                .map(|(at, one)| one.key(args(at).at(one.first_key.into())))
+        // The key does not matter to a prefetch, only what was computed from it.
+        let key = |at: usize, prepared: &[Prepared]| {
+            let one = prepared.get(at)?;
+            (one.first_key > 0 && usize::from(one.shard) == self.id).then(|| one.key(b""))
         };
-        keys().for_each(|key| database.prefetch_table(&key));
-        keys().for_each(|key| database.prefetch_bucket(&key));
-        keys().for_each(|key| database.prefetch_entry(&key));
+        for at in 0..count + 2 * APART {
+            if at < count {
+                prepared.push(self.prepare(&batch.args(at, rest)));
+                if let Some(key) = key(at, prepared) {
+                    database.prefetch_table(&key);
+                }
+            }
+            if let Some(key) = at.checked_sub(APART).and_then(|at| key(at, prepared)) {
+                database.prefetch_bucket(&key);
+            }
+            if let Some(key) = at.checked_sub(2 * APART).and_then(|at| key(at, prepared)) {
+                database.prefetch_entry(&key);
+            }
+        }
     }
 }

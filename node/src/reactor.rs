@@ -80,13 +80,15 @@ fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> std::i
     if core.has_work() {
         return Ok(false);
     }
-    let from = ringfort_net::clock::monotonic_us();
-    core.stats.spins += 1;
-    let fruitful = spin.spin(|| core.has_work());
-    core.stats.spin_us += ringfort_net::clock::monotonic_us() - from;
-    core.stats.spins_fruitful += u64::from(fruitful);
-    if fruitful {
-        return Ok(false);
+    if core.activity.is_low() {
+        let from = ringfort_net::clock::monotonic_us();
+        core.stats.spins += 1;
+        let fruitful = spin.spin(|| core.has_work());
+        core.stats.spin_us += ringfort_net::clock::monotonic_us() - from;
+        core.stats.spins_fruitful += u64::from(fruitful);
+        if fruitful {
+            return Ok(false);
+        }
     }
     let mailbox = &core.mailbox;
     if core.ring.wait(RING_WAIT_US, || mailbox.has_work())? {

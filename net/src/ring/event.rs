@@ -19,7 +19,7 @@ pub struct RingOptions {
 
 impl Default for RingOptions {
     fn default() -> Self {
-        RingOptions { entries: 1024, buffers: 256, buffer_bytes: 16 * 1024 }
+        RingOptions { entries: 1024, buffers: 512, buffer_bytes: 8 * 1024 }
     }
 }
 
