@@ -109,12 +109,12 @@ impl Gate {
         self.admit()
     }
 
-    /// `transaction` is done here. Returns the next one to answer "stopped" to. Panics if it was not inside:
-    /// a coordinator releases only what had stopped for it.
-    pub fn release(&mut self, transaction: TransactionId) -> Option<TransactionId> {
+    /// `transaction` is done here. The shard now runs what had to wait for it, then calls [`Gate::admit`]: were
+    /// the next one let in at once, a steady stream of transactions would keep everything else out for ever.
+    /// Panics if it was not inside: a coordinator releases only what had stopped for it.
+    pub fn release(&mut self, transaction: TransactionId) {
         assert_eq!(self.inside, Some(transaction), "released by a transaction that is not inside");
         self.inside = None;
-        self.admit()
     }
 
     /// Whether the shard runs no commands but those of the transaction inside.
@@ -126,7 +126,8 @@ impl Gate {
         self.inside
     }
 
-    fn admit(&mut self) -> Option<TransactionId> {
+    /// Lets the next transaction in, if none is. Returns it, to answer "stopped" to.
+    pub fn admit(&mut self) -> Option<TransactionId> {
         if self.inside.is_some() {
             return None;
         }
@@ -223,7 +224,8 @@ mod tests {
                     }
                 }
                 Message::Release(transaction) => {
-                    let admitted = self.gates[to].release(transaction);
+                    self.gates[to].release(transaction);
+                    let admitted = self.gates[to].admit();
                     self.admit(to, admitted);
                 }
             }
@@ -304,8 +306,12 @@ mod tests {
         assert_eq!(gate.arrive(a), Some(a));
         assert_eq!(gate.arrive(b), None);
         assert!(gate.is_stopped());
-        assert_eq!(gate.release(a), Some(b));
-        assert_eq!(gate.release(b), None);
+        gate.release(a);
+        assert!(!gate.is_stopped(), "between two transactions others have their turn");
+        assert_eq!(gate.admit(), Some(b));
+        assert_eq!(gate.admit(), None);
+        gate.release(b);
+        assert_eq!(gate.admit(), None);
         assert!(!gate.is_stopped());
     }
 

@@ -6,7 +6,7 @@ use ringfort_core::sequencer::{ShardSet, TransactionId, Turn};
 use crate::connection::Wait;
 use crate::core::{Core, Deferred};
 use crate::message::Message;
-use crate::tasks::{CoreHandle, on_core};
+use crate::tasks::CoreHandle;
 
 /// Shards that have stopped for a transaction. Must be released.
 #[must_use]
@@ -65,29 +65,28 @@ impl Core {
         }
     }
 
+    /// Everything that waited has its turn before the next transaction is let in.
     fn release(&mut self, id: TransactionId) {
-        let admitted = self.gate.release(id);
-        self.admit(admitted);
-        self.run_deferred();
-    }
-
-    /// Runs what waited for the gate, unless the next transaction is in already.
-    fn run_deferred(&mut self) {
-        while !self.gate.is_stopped() {
-            match self.deferred.pop_front() {
-                None => break,
-                Some(Deferred::Batch { from, batch }) => self.run_batch(from, batch),
-                Some(Deferred::Job { from, number, job }) => {
+        self.gate.release(id);
+        for deferred in std::mem::take(&mut self.deferred) {
+            match deferred {
+                Deferred::Batch { from, batch } => self.run_batch(from, batch),
+                Deferred::Job { from, number, job } => {
                     let result = job(self);
                     self.answer(from, number, result);
                 }
             }
         }
-        if !self.gate.is_stopped() {
-            for index in std::mem::take(&mut self.gate_waiters) {
-                self.end_wait(index, Wait::Gate);
+        for index in std::mem::take(&mut self.gate_waiters) {
+            if let Some(connection) = self.connection(index)
+                && connection.wait == Wait::Gate
+            {
+                connection.wait = Wait::None;
+                self.resumed(index);
             }
         }
+        let admitted = self.gate.admit();
+        self.admit(admitted);
     }
 
     /// A job's result goes to the core that asked.

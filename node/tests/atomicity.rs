@@ -40,6 +40,8 @@ on_shards!(copies_are_whole, super::check_copy);
 on_shards!(deletions_are_counted_once, super::check_deletions);
 on_shards!(swapped_databases_change_places_at_once, super::check_swapdb);
 on_shards!(transactions_in_all_directions_do_not_block_each_other, super::check_no_deadlock);
+on_shards!(a_stream_of_transactions_lets_others_have_their_turn, super::check_no_starvation);
+on_shards!(unwanted_replies_stay_away_wherever_they_come_from, super::check_reply_modes);
 
 /// Enough keys that four shards hold several each.
 fn spread_keys(count: usize) -> Vec<String> {
@@ -464,4 +466,52 @@ fn check_no_deadlock(node: &Node) {
         }
     });
     assert_eq!(node.connect().run("PING"), Reply::Simple("PONG".into()));
+}
+
+/// More clients than a shard can serve at once stop it for one transaction after the other.
+fn check_no_starvation(node: &Node) {
+    let keys = spread_keys(12);
+    node.connect().call(&mset(&keys, "start"));
+    let reading = AtomicBool::new(true);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let (keys, reading) = (&keys, &reading);
+            scope.spawn(move || {
+                let mut client = node.connect();
+                let writes = vec![mset(keys, "value"); 20];
+                while reading.load(Ordering::Relaxed) {
+                    client.pipeline(&writes);
+                }
+            });
+        }
+        let mut clients: Vec<Client> = (0..4).map(|_| node.connect()).collect();
+        for round in 0..40 {
+            for client in &mut clients {
+                assert!(!client.run(&format!("GET {}", keys[round % keys.len()])).is_error());
+            }
+        }
+        reading.store(false, Ordering::Relaxed);
+    });
+}
+
+fn check_reply_modes(node: &Node) {
+    let keys = spread_keys(12);
+    let mut client = node.connect();
+    let mut commands = vec![words("CLIENT REPLY OFF")];
+    commands.extend(keys.iter().map(|key| words(&format!("GET {key}"))));
+    commands.push(words("NOSUCH"));
+    commands.push(with_keys("MGET", &keys).into_iter().map(String::into_bytes).collect());
+    commands.push(words("CLIENT REPLY ON"));
+    for key in &keys {
+        commands.push(words("CLIENT REPLY SKIP"));
+        commands.push(words(&format!("GET {key}")));
+    }
+    // An error uses SKIP up, too.
+    for line in ["CLIENT REPLY SKIP", "NOSUCH", "PING", "CLIENT REPLY SKIP", "EXEC", "ECHO end"] {
+        commands.push(words(line));
+    }
+    commands.iter().for_each(|command| client.send_command(command));
+    assert_eq!(client.read(), Reply::ok());
+    assert_eq!(client.read(), Reply::Simple("PONG".into()));
+    assert_eq!(client.read(), Reply::bulk("end"));
 }
