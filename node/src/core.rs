@@ -166,8 +166,8 @@ pub struct Core {
     pub stats: CoreStats,
     /// The end of the last command timed.
     pub timed_until: ringfort_net::Ticks,
-    /// Connections that found the way to another core full.
-    pub backlogged: Vec<u32>,
+    /// Connections that found the way to another core full; `None`: to any, for a publisher.
+    pub backlogged: Vec<(u32, Option<usize>)>,
     /// The core that gets the next connection on a tie.
     pub next_deal: usize,
     pub activity: Activity,

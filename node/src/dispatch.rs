@@ -213,10 +213,8 @@ impl Core {
         {
             return Flow::Wait(Wait::Remote);
         }
-        if self.mailbox.overflow_len(shard) > BACKLOG_MESSAGES_MAX
-            || self.batches_away[shard] > BATCHES_AWAY_MAX
-        {
-            self.backlogged.push(index);
+        if self.is_backlogged(shard) {
+            self.backlogged.push((index, Some(shard)));
             return Flow::Wait(Wait::Backlog);
         }
         let label = self.monitor_label(connection);
@@ -260,6 +258,29 @@ impl Core {
             self.send_batch(shard);
         }
         Flow::Next
+    }
+
+    /// Whether so much is on its way to a core that connections have to wait.
+    fn is_backlogged(&self, shard: usize) -> bool {
+        self.mailbox.overflow_len(shard) > BACKLOG_MESSAGES_MAX
+            || self.batches_away[shard] > BATCHES_AWAY_MAX
+    }
+
+    /// Connections whose way to another core has room again go on. The others are not even listed: trying again
+    /// every round would keep this core busy for as long as the other one is.
+    #[cold]
+    pub fn end_backlog_waits(&mut self) {
+        for (index, shard) in std::mem::take(&mut self.backlogged) {
+            let is_full = match shard {
+                Some(shard) => self.is_backlogged(shard),
+                None => self.is_publishing_backlogged(),
+            };
+            if is_full {
+                self.backlogged.push((index, shard));
+            } else {
+                self.end_wait(index, Wait::Backlog);
+            }
+        }
     }
 
     /// The shards that hold the keys of a command.
@@ -319,7 +340,9 @@ impl Core {
         }
         // The client does not want this reply: it is written, then cut off again. A reply that comes later
         // (from another core, from a task) finds its place marked silent.
-        let (owed, written) = (connection.owed.len(), connection.reply_buffer().len());
+        // (The buffer first: getting it may add a place to what is owed.)
+        let written = connection.reply_buffer().len();
+        let owed = connection.owed.len();
         if connection.session.reply_mode == ReplyMode::Skip {
             connection.session.reply_mode = ReplyMode::Skipping;
         }
@@ -400,9 +423,14 @@ impl Core {
 
     fn answer_error(&mut self, connection: &mut Connection, error: Error) -> Flow {
         self.command_stats.error(error.0.as_bytes());
-        if connection.session.reply_mode == ReplyMode::On {
-            let protocol = connection.session.protocol;
-            Reply::new(connection.reply_buffer(), protocol).error(&error);
+        match connection.session.reply_mode {
+            ReplyMode::On => {
+                let protocol = connection.session.protocol;
+                Reply::new(connection.reply_buffer(), protocol).error(&error);
+            }
+            ReplyMode::Off => {}
+            // This was the one command that SKIP is for.
+            ReplyMode::Skip | ReplyMode::Skipping => connection.session.reply_mode = ReplyMode::On,
         }
         Flow::Next
     }

@@ -28,9 +28,7 @@ impl Core {
         self.dirty.append(&mut dirty);
         self.mailbox.flush();
         if !self.backlogged.is_empty() {
-            for index in std::mem::take(&mut self.backlogged) {
-                self.end_wait(index, Wait::Backlog);
-            }
+            self.end_backlog_waits();
         }
     }
 

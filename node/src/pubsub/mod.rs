@@ -111,7 +111,7 @@ impl Core {
             return None;
         }
         if self.is_publishing_backlogged() {
-            self.backlogged.push(index);
+            self.backlogged.push((index, None));
             return Some(Flow::Wait(Wait::Backlog));
         }
         self.feed_monitors(connection, args, spec);
