@@ -51,7 +51,8 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
             let mut core = handle.borrow_mut();
             core.flush();
             core.publish_counters();
-            core.stopped
+            // The flag too: the message may be stuck behind a full lane, in a queue that went with its core.
+            core.stopped || core.shared.shutting_down.load(Relaxed)
         };
         if stop {
             return Ok(());
