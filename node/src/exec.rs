@@ -6,6 +6,7 @@ use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::notify::KeyEvent;
+use ringfort_core::number;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
 use ringfort_core::session::Transaction;
@@ -153,6 +154,8 @@ async fn run(
     let core = client.core.clone();
     let stopped = stop(&core, shards).await;
     client.inside = true;
+    // Others ran while it waited: its time must not be before theirs.
+    client.now = core.borrow().now.wall_ms;
     let (watcher, now) = (Watcher(client.id), client.now);
     let clean =
         on_cores(&core, watched_shards.iter(), move |core| core.end_watch(watcher, now)).await;
@@ -186,10 +189,18 @@ async fn run(
             }
             Handler::Session(command) => {
                 replies[at] = run_session_command(&client, command, spec, &args);
-                if let Some(database) =
-                    client.with_connection(|_, connection| connection.session.database)
-                {
-                    client.database = database;
+                match client.with_connection(|_, connection| connection.session.database) {
+                    Some(database) => client.database = database,
+                    // The client is gone; the commands still belong to the database that it chose.
+                    None if command == SessionCommand::Select => {
+                        let databases = core.borrow().settings.databases;
+                        let chosen = number::int32(&args.args()[1]).ok();
+                        let chosen = chosen.and_then(|database| usize::try_from(database).ok());
+                        if let Some(database) = chosen.filter(|database| *database < databases) {
+                            client.database = database;
+                        }
+                    }
+                    None => {}
                 }
                 script.add(client.database, spec, &args);
             }

@@ -37,8 +37,10 @@ pub fn start(
     let args = OwnedArgs::from(*args);
     core.stats.transactions += 1;
     let label = core.monitor_label(connection);
-    core.start_task(index, connection, move |client| async move {
+    core.start_task(index, connection, move |mut client| async move {
         let stopped = client.enter(shards).await;
+        // Others ran while it waited: its time must not be before theirs.
+        client.now = client.core.borrow().now.wall_ms;
         let started = ringfort_net::Ticks::now();
         if let Some(label) = label {
             let mut line = Vec::new();

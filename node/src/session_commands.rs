@@ -5,6 +5,7 @@ use ringfort_core::command::{SessionCommand, Spec, help, introspect};
 use ringfort_core::error::{CommandResult, Error};
 use ringfort_core::number;
 use ringfort_core::resp::{Protocol, Reply};
+use ringfort_core::sequencer::ShardSet;
 use ringfort_core::session::{ReplyMode, Session, Transaction};
 use ringfort_core::store::Key;
 use ringfort_core::watch::Watcher;
@@ -175,6 +176,7 @@ impl Core {
             reply_to(connection).ok();
             return Ok(Flow::Next);
         }
+        let shards: ShardSet = elsewhere.iter().map(|(shard, _)| *shard).collect();
         Ok(self.start_task(index, connection, move |client| async move {
             let watches = elsewhere.into_iter().map(|(shard, bytes)| {
                 on_shard(&client.core, shard, move |core| {
@@ -183,6 +185,13 @@ impl Core {
                 })
             });
             futures_util::future::join_all(watches).await;
+            if client.with_connection(|_, _| ()).is_none() {
+                // Closed meanwhile: a shard that was stopped forgot its watches before it had them.
+                let mut core = client.core.borrow_mut();
+                for shard in shards.iter() {
+                    core.post(shard, move |core| core.shard.watches.unwatch(watcher));
+                }
+            }
             client.reply(|reply| reply.ok())
         }))
     }

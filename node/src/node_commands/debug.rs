@@ -126,11 +126,14 @@ fn shard_of(client: &Client, key: &[u8]) -> usize {
 async fn object(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let key: Box<[u8]> = args.args().at(2).into();
     let (shard, database, now) = (shard_of(client, &key), client.database, client.now);
+    // A transaction inside may have moved the key away for the time being.
+    let stopped = client.enter([shard].into_iter().collect()).await;
     let line = on_core(&client.core, shard, move |core| {
         debug::object_line(&core.shard, database, now, &key)
     })
-    .await
-    .ok_or(Error::NO_SUCH_KEY)?;
+    .await;
+    client.leave(stopped);
+    let line = line.ok_or(Error::NO_SUCH_KEY)?;
     Ok(client.reply(|reply| reply.simple(&line)))
 }
 
@@ -149,12 +152,14 @@ async fn populate(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
         Some(size) => positive(size)? as usize,
     };
     let (database, now) = (client.database, client.now);
+    let stopped = client.enter(all(client)).await;
     on_all_cores(&client.core, move |core| {
         let (id, cores) = (core.id, core.cores);
         let owns = |slot: ringfort_core::slot::Slot| slot.shard(cores) == id;
         debug::populate(&mut core.shard, database, now, 0..count, &prefix, size, owns);
     })
     .await;
+    client.leave(stopped);
     Ok(client.reply(|reply| reply.ok()))
 }
 
