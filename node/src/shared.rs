@@ -24,6 +24,8 @@ pub struct Shared {
     /// Bytes of threads that are no core: the main thread, before the cores start.
     pub base_memory_bytes: AtomicI64,
     pub next_client: AtomicU64,
+    /// Numbers the entries of SLOWLOG: who collects them asks for those above the last it saw.
+    pub next_slow_entry: AtomicU64,
     /// Clients in the node, for `maxclients`.
     pub clients: AtomicUsize,
     /// The peak of the sum of `memory_bytes`.
@@ -51,6 +53,7 @@ impl Shared {
             cores: (0..cores).map(|_| CoreCounters::default()).collect(),
             base_memory_bytes: AtomicI64::new(0),
             next_client: AtomicU64::new(1),
+            next_slow_entry: AtomicU64::new(0),
             clients: AtomicUsize::new(0),
             peak_memory_bytes: AtomicI64::new(0),
             subscriptions: AtomicUsize::new(0),

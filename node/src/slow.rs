@@ -3,6 +3,7 @@
 //! Kept per core; SLOWLOG and LATENCY gather from all.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_core::args::Args;
 use ringfort_core::command::{Flags, Spec};
@@ -12,7 +13,7 @@ use crate::core::Core;
 /// One slow command.
 #[derive(Clone, Debug)]
 pub struct SlowEntry {
-    /// Unique in the node: the entry's number on its core and the core.
+    /// Unique in the node, and growing.
     pub id: u64,
     /// Microseconds since the Unix epoch.
     pub at_us: i64,
@@ -29,7 +30,6 @@ pub struct SlowEntry {
 #[derive(Debug, Default)]
 pub struct SlowLog {
     pub entries: VecDeque<SlowEntry>,
-    next: u64,
 }
 
 /// Redis keeps at most so many arguments of an entry, and so many bytes of each.
@@ -117,8 +117,7 @@ impl Core {
         {
             return;
         }
-        let id = self.slow.next * self.cores as u64 + self.id as u64;
-        self.slow.next += 1;
+        let id = self.shared.next_slow_entry.fetch_add(1, Relaxed);
         let took_us = ns / 1000;
         let (peer, name) = self
             .client(client)

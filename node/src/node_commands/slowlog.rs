@@ -65,7 +65,7 @@ async fn entries(client: &Client) -> Vec<SlowEntry> {
     let max = client.core.borrow().settings.slowlog_max;
     let logs = on_all_cores(&client.core, |core: &mut Core| core.slow.entries.clone()).await;
     let mut entries: Vec<SlowEntry> = logs.into_iter().flatten().collect();
-    entries.sort_by_key(|entry| std::cmp::Reverse((entry.at_us, entry.id)));
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
     entries.truncate(max);
     // A command that ran for another core was logged without its client's address.
     let unknown: Vec<u64> =

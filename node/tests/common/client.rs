@@ -174,9 +174,15 @@ impl Client {
 
     fn receive_some(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 64 * 1024];
-        let count = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(&mut chunk)?,
-            Stream::Unix(stream) => stream.read(&mut chunk)?,
+        let count = loop {
+            let answer = match &mut self.stream {
+                Stream::Tcp(stream) => stream.read(&mut chunk),
+                Stream::Unix(stream) => stream.read(&mut chunk),
+            };
+            match answer {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                answer => break answer?,
+            }
         };
         self.received.extend_from_slice(&chunk[..count]);
         Ok(count)
