@@ -124,6 +124,7 @@ impl Core {
             || !self.resume.is_empty()
             || self.ring.has_work()
             || self.mailbox.has_work()
+            || self.pubsub.has_events()
     }
 
     fn serve_ring(&mut self) {
@@ -147,8 +148,10 @@ impl Core {
     }
 
     fn serve_mailbox(&mut self) {
+        let mut drained = false;
         for _ in 0..MESSAGES_PER_ROUND {
             let Some((from, message)) = self.mailbox.receive_one() else {
+                drained = true;
                 break;
             };
             match message {
@@ -162,6 +165,9 @@ impl Core {
                 Message::Result(number, result) => self.calls.finish(number, result),
                 Message::Connection { listener, socket } => self.admit_connection(listener, socket),
             }
+        }
+        if self.pubsub.has_events() {
+            self.publish_stamped_events(drained);
         }
     }
 

@@ -24,6 +24,7 @@ use crate::dispatch::{BACKLOG_MESSAGES_MAX, Flow};
 use crate::session_commands::reply_to;
 
 pub use home::{by_home, home_of, homes_of};
+use key_events::StampedEvent;
 use push::Push;
 
 /// One core's part in publish and subscribe.
@@ -34,6 +35,8 @@ pub struct PubSub {
     /// Messages for the connection whose commands are being run: it is not in its place, so they wait until it
     /// can take them, between two commands.
     late: Vec<Late>,
+    /// Keyspace events whose channels are at home here, to be published in the order of their stamps.
+    events: Vec<StampedEvent>,
     /// Keyspace events are being collected, not published: see [`Core::collect_key_events`].
     collects_events: bool,
 }
@@ -74,6 +77,11 @@ struct Published {
 impl PubSub {
     pub fn has_late(&self) -> bool {
         !self.late.is_empty()
+    }
+
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     pub fn figures(&self) -> PubSubFigures {
