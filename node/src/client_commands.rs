@@ -135,13 +135,11 @@ impl Core {
         let queued_count = queued.map_or(-1, |transaction| transaction.queued.len() as i64);
         let queued_bytes = queued.map_or(0, |transaction| transaction.memory_bytes());
         let input_free = connection.input.capacity() - connection.input.len();
-        let input_bytes = connection.input.capacity();
         let output_bytes = connection.output_memory_bytes();
         // What waits in the buffer to be sent next is Redis's reply buffer; the rest is its list of replies.
         let buffer_bytes = connection.output.capacity();
         let waiting_bytes = output_bytes - buffer_bytes;
-        let total_bytes =
-            size_of_val(connection) + input_bytes + output_bytes + argument_bytes + queued_bytes;
+        let total_bytes = connection.memory_bytes() + argument_bytes;
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} \
              multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} oll={} omem={} \

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use ringfort_core::resp::Parser;
-use ringfort_core::session::{ReplyMode, Session};
+use ringfort_core::session::{ReplyMode, Session, Transaction};
 use ringfort_net::{ConnectionSlot, Token};
 
 /// Why a connection's input is not being run.
@@ -205,6 +205,12 @@ impl Connection {
         });
         let held = self.held_pushes.as_ref().map_or(0, Vec::capacity);
         self.output.capacity() + self.sending_bytes + held + owed.sum::<usize>()
+    }
+
+    /// Bytes that the connection holds in all.
+    pub fn memory_bytes(&self) -> usize {
+        let queued = self.session.transaction.as_ref().map_or(0, Transaction::memory_bytes);
+        size_of_val(self) + self.input.capacity() + self.output_memory_bytes() + queued
     }
 
     /// Where the reply of a command that runs here and now goes.

@@ -100,6 +100,7 @@ impl Core {
         self.cron.ops.sample(self.now.mono_us, totals);
         self.end_pause_if_due();
         self.close_idle_clients();
+        self.evict_clients();
         self.shared.peak_memory_bytes.fetch_max(self.memory_bytes() as i64, Relaxed);
         self.shared.cores[self.id].keys.store(self.shard.len() as u64, Relaxed);
         if self.settings.maxmemory > 0 && self.is_over_memory() {

@@ -4,6 +4,7 @@ mod accept;
 mod alloc;
 mod client;
 mod client_commands;
+mod client_eviction;
 mod command_stats;
 mod config;
 mod connection;

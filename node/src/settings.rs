@@ -24,6 +24,8 @@ pub struct Settings {
     pub maxmemory: u64,
     pub limits: Limits,
     pub query_buffer_bytes_max: usize,
+    /// What all clients together may hold; 0: no limit.
+    pub client_bytes_max: u64,
     pub output_normal: OutputLimit,
     pub output_pubsub: OutputLimit,
     /// `None`: no password is asked for.
@@ -51,6 +53,10 @@ impl Settings {
             databases: config.process.databases as usize,
             maxclients: config.clients.maxclients as usize,
             maxmemory: config.memory.maxmemory_bytes,
+            client_bytes_max: config
+                .clients
+                .maxmemory_clients
+                .limit_bytes(config.memory.maxmemory_bytes),
             limits: Limits {
                 bulk_bytes_max: config.clients.proto_max_bulk_len_bytes as usize,
                 authenticated: true,

@@ -16,6 +16,9 @@ pub struct CoreCounters {
     pub connections: AtomicUsize,
     /// Of its clients those in MONITOR.
     pub monitors: AtomicUsize,
+    /// Bytes that its clients hold, and the largest of them, while `maxmemory-clients` is set.
+    pub clients_bytes: AtomicU64,
+    pub largest_client_bytes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Shared {
     /// Channels and patterns that clients listen to, each counted per client: while there are none, keyspace
     /// events need not be published.
     pub subscriptions: AtomicUsize,
+    /// The number of the next keyspace event.
+    pub event_stamps: AtomicU64,
     /// Clients in MONITOR, on all cores.
     pub monitors: AtomicUsize,
     /// No new connections; the cores are going down.
@@ -57,6 +62,7 @@ impl Shared {
             clients: AtomicUsize::new(0),
             peak_memory_bytes: AtomicI64::new(0),
             subscriptions: AtomicUsize::new(0),
+            event_stamps: AtomicU64::new(0),
             monitors: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
             signalled: AtomicBool::new(false),

@@ -317,3 +317,27 @@ fn keys_do_not_expire_out_of_memory_while_writes_are_paused() {
         (client.run("DBSIZE") == Reply::Integer(0)).then_some(())
     });
 }
+
+#[test]
+fn the_largest_clients_are_closed_when_all_hold_too_much() {
+    let node = Node::ringfort(4);
+    let mut small: Vec<Client> = (0..8).map(|_| node.connect()).collect();
+    let admin = &mut node.connect();
+    assert_eq!(admin.run("CONFIG SET maxmemory-clients 8mb"), Reply::ok());
+    // A command that never ends holds what has come of it.
+    let begin = format!("*2\r\n$4\r\nECHO\r\n$20000000\r\n{}", "x".repeat(10_000_000));
+    let mut spared = node.connect();
+    assert_eq!(spared.run("CLIENT NO-EVICT ON"), Reply::ok());
+    spared.send(begin.as_bytes());
+    let mut large = node.connect();
+    // It may be closed before it has sent everything.
+    let _ = large.try_send(begin.as_bytes());
+    large.read_to_close();
+    for client in &mut small {
+        assert_eq!(client.run("PING"), Reply::Simple("PONG".into()));
+    }
+    assert_eq!(common::node::info_field(admin, "evicted_clients"), "1");
+    spared.send("x".repeat(10_000_000).as_bytes());
+    spared.send(b"\r\n");
+    assert!(spared.read() == Reply::Bulk(vec![b'x'; 20_000_000]));
+}

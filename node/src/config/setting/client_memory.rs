@@ -11,6 +11,18 @@ pub enum ClientMemory {
     PercentOfMaxmemory(u8),
 }
 
+impl ClientMemory {
+    /// The limit in bytes; zero is none.
+    pub fn limit_bytes(self, maxmemory_bytes: u64) -> u64 {
+        match self {
+            ClientMemory::Bytes(bytes) => bytes,
+            ClientMemory::PercentOfMaxmemory(percent) => {
+                (u128::from(maxmemory_bytes) * u128::from(percent) / 100) as u64
+            }
+        }
+    }
+}
+
 impl Default for ClientMemory {
     fn default() -> Self {
         ClientMemory::Bytes(0)
@@ -65,6 +77,7 @@ mod tests {
     fn percents_and_bytes_are_told_apart() {
         assert_eq!(parse("20%"), Ok(ClientMemory::PercentOfMaxmemory(20)));
         assert_eq!(parse("1mb"), Ok(ClientMemory::Bytes(1 << 20)));
+        assert_eq!(ClientMemory::PercentOfMaxmemory(20).limit_bytes(1000), 200);
         assert_eq!(parse("120%"), Err("percentage argument must be less or equal to 100".into()));
         assert_eq!(parse("-3"), Err("argument must be a memory or percent value".into()));
     }

@@ -13,7 +13,7 @@ directives! {
         client_output_buffer_limit: OutputLimits = "client-output-buffer-limit", Kind::Own, MULTI,
             "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60";
         proto_max_bulk_len_bytes: i64 = "proto-max-bulk-len", memory(1 << 20, LONG_MAX), 0, "512mb";
-        maxmemory_clients: ClientMemory = "maxmemory-clients", Kind::Own, INERT, "0";
+        maxmemory_clients: ClientMemory = "maxmemory-clients", Kind::Own, 0, "0";
         tracking_table_max_keys: i64 = "tracking-table-max-keys", number(0, LONG_MAX), INERT, "1000000";
         busy_reply_threshold_ms: i64 = "busy-reply-threshold" / "lua-time-limit", number(0, LONG_MAX), INERT, "5000";
     }
