@@ -13,7 +13,7 @@ use crate::reactor::count_client;
 
 impl Core {
     /// A connection came in: the core with the fewest gets it.
-    pub fn deal(&mut self, listener: usize, socket: OwnedFd) {
+    pub fn deal(&mut self, socket: OwnedFd) {
         let load = |core: &usize| self.shared.cores[*core].connections.load(Relaxed);
         // On a tie the next core after the last one served, so that short connections spread too.
         let next = self.next_deal;
@@ -22,14 +22,14 @@ impl Core {
         self.next_deal = (to + 1) % cores;
         self.shared.cores[to].connections.fetch_add(1, Relaxed);
         if to == self.id {
-            self.admit_connection(listener, socket);
+            self.admit_connection(socket);
         } else {
-            self.mailbox.send(to, Message::Connection { listener, socket });
+            self.mailbox.send(to, Message::Connection(socket));
         }
     }
 
     /// A connection was dealt to this core.
-    pub fn admit_connection(&mut self, listener: usize, socket: OwnedFd) {
+    pub fn admit_connection(&mut self, socket: OwnedFd) {
         let fd = socket.as_raw_fd();
         let refusal = if !count_client(&self.shared, self.settings.maxclients) {
             self.stats.connections_rejected += 1;
@@ -58,7 +58,7 @@ impl Core {
         let session =
             Session { authenticated: self.settings.password.is_none(), ..Session::default() };
         self.stats.connections_received += 1;
-        let connection = Connection::new(id, token, slot, session, fd, listener, peer, local, now);
+        let connection = Connection::new(id, token, slot, session, fd, peer, local, now);
         self.insert_connection(index, Box::new(connection));
     }
 

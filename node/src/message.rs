@@ -26,10 +26,7 @@ pub enum Message {
     Job(u64, Job),
     Result(u64, Box<dyn Any + Send>),
     /// A new connection, dealt to the receiver.
-    Connection {
-        listener: usize,
-        socket: OwnedFd,
-    },
+    Connection(OwnedFd),
 }
 
 pub type Job = Box<dyn FnOnce(&mut Core) -> Box<dyn Any + Send> + Send>;

@@ -141,7 +141,7 @@ impl Core {
                         self.peer_ended(index, reason);
                     }
                 }
-                Event::Accepted { listener, socket } => self.deal(listener, socket),
+                Event::Accepted { socket, .. } => self.deal(socket),
                 Event::AcceptFailed { errno, .. } => self.note_accept_failed(errno),
             }
         }
@@ -163,7 +163,7 @@ impl Core {
                     self.mailbox.send(from, Message::Result(number, result));
                 }
                 Message::Result(number, result) => self.calls.finish(number, result),
-                Message::Connection { listener, socket } => self.admit_connection(listener, socket),
+                Message::Connection(socket) => self.admit_connection(socket),
             }
         }
         if self.pubsub.has_events() {

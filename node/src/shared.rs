@@ -78,9 +78,4 @@ impl Shared {
             + self.base_memory_bytes.load(Relaxed);
         sum.max(0) as u64
     }
-
-    /// Keys in the node that eviction may remove.
-    pub fn evictable_keys(&self) -> u64 {
-        self.cores.iter().map(|core| core.evictable_keys.load(Relaxed)).sum()
-    }
 }
