@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ringfort_core::args::{Args, OwnedArgs};
-use ringfort_core::command::{Handler, SessionCommand, Spec};
+use ringfort_core::command::{Flags, Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::notify::KeyEvent;
 use ringfort_core::number;
@@ -43,6 +43,17 @@ pub fn exec(
         core.unwatch(connection);
         core.feed_monitors(connection, args, spec);
         return core.reject(connection, spec, Error::EXEC_ABORT);
+    }
+    // All of it runs or none: memory is asked for once, before.
+    let wants_memory = transaction.queued.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
+    if wants_memory
+        && core.settings.maxmemory > 0
+        && let Err(error) = core.make_room()
+    {
+        core.unwatch(connection);
+        core.feed_monitors(connection, args, spec);
+        let text = format!("EXECABORT Transaction discarded because of: {}", error.0);
+        return core.reject(connection, spec, Error::text(text));
     }
     let shards = shards_of(core, connection, &transaction);
     let is_local = shards.single() == Some(core.id)
@@ -100,7 +111,14 @@ fn run_here(core: &mut Core, index: u32, connection: &mut Connection, queue: Que
         match spec.handler {
             Handler::Keys(handler) => {
                 let context = core.context_of(connection);
-                core.execute(spec, handler, &args, context, None, connection.reply_buffer());
+                core.execute_admitted(
+                    spec,
+                    handler,
+                    &args,
+                    context,
+                    None,
+                    connection.reply_buffer(),
+                );
             }
             Handler::Session(command) => {
                 core.session_command_timed(index, connection, command, spec, &args);
@@ -234,7 +252,7 @@ async fn run_phase(client: &Client, phase: &mut Phase, replies: &mut [Vec<u8>]) 
                 let mut reply = Vec::new();
                 let context = crate::execute::Context { database, ..context };
                 let events = core.collect_key_events(|core| {
-                    core.execute(spec, handler, &args.args(), context, None, &mut reply);
+                    core.execute_admitted(spec, handler, &args.args(), context, None, &mut reply);
                 });
                 results.push((at, reply, events));
             }

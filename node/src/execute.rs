@@ -69,15 +69,29 @@ impl Core {
         first: Option<Key>,
         out: &mut Vec<u8>,
     ) {
-        let mut reply = Reply::new(out, context.protocol);
         if self.settings.maxmemory > 0
             && let Err(error) = self.check_memory(spec)
         {
             self.command_stats.rejected(spec);
             self.command_stats.error(error.0.as_bytes());
-            reply.error(&error);
+            Reply::new(out, context.protocol).error(&error);
             return;
         }
+        self.execute_admitted(spec, handler, args, context, first, out);
+    }
+
+    /// [`Core::execute`] of a command for which there is memory, or whose transaction as a whole was let in.
+    #[inline]
+    pub fn execute_admitted(
+        &mut self,
+        spec: &'static Spec,
+        handler: KeysHandler,
+        args: &Args,
+        context: Context,
+        first: Option<Key>,
+        out: &mut Vec<u8>,
+    ) {
+        let reply = Reply::new(out, context.protocol);
         let keys = Keys {
             shard: &mut self.shard,
             database: context.database,

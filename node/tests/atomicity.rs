@@ -41,6 +41,7 @@ on_shards!(deletions_are_counted_once, super::check_deletions);
 on_shards!(swapped_databases_change_places_at_once, super::check_swapdb);
 on_shards!(transactions_in_all_directions_do_not_block_each_other, super::check_no_deadlock);
 on_shards!(a_stream_of_transactions_lets_others_have_their_turn, super::check_no_starvation);
+on_shards!(a_transaction_without_memory_runs_not_at_all, super::check_out_of_memory);
 on_shards!(unwanted_replies_stay_away_wherever_they_come_from, super::check_reply_modes);
 
 /// Enough keys that four shards hold several each.
@@ -514,4 +515,20 @@ fn check_reply_modes(node: &Node) {
     assert_eq!(client.read(), Reply::ok());
     assert_eq!(client.read(), Reply::Simple("PONG".into()));
     assert_eq!(client.read(), Reply::bulk("end"));
+}
+
+fn check_out_of_memory(node: &Node) {
+    let keys = spread_keys(6);
+    let (mut client, mut other) = (node.connect(), node.connect());
+    client.run("MULTI");
+    for key in &keys {
+        client.run(&format!("SET {key} value"));
+    }
+    other.run("CONFIG SET maxmemory 1");
+    let refused = client.run("EXEC").to_string();
+    let reason = "EXECABORT Transaction discarded because of: OOM command not allowed";
+    assert!(refused.contains(reason), "{refused}");
+    other.run("CONFIG SET maxmemory 0");
+    assert_eq!(client.call(&with_keys("EXISTS", &keys)), Reply::Integer(0));
+    assert!(client.run("EXEC").is_error());
 }
