@@ -12,6 +12,7 @@ use ringfort_core::sequencer::ShardSet;
 use ringfort_core::session::Transaction;
 use ringfort_core::slot::slot_of;
 use ringfort_core::watch::Watcher;
+use ringfort_net::Ticks;
 
 use crate::client::Client;
 use crate::connection::{Connection, Wait};
@@ -64,15 +65,24 @@ pub fn exec(
         return Flow::Wait(Wait::Gate);
     }
     if is_local {
+        let started = Ticks::now();
         run_here(core, index, connection, transaction.queued);
+        core.timed_until = started;
+        core.count_command(spec, args, connection.id, false);
         core.feed_monitors(connection, args, spec);
         return Flow::Next;
     }
     let watched_shards = watched_shards(core, connection);
     connection.session.watched.clear();
     let script = Script::new(core.monitor_label(connection), spec, args);
-    core.start_task(index, connection, move |client| {
-        run(client, transaction.queued, shards, watched_shards, script)
+    let args = OwnedArgs::from(*args);
+    core.start_task(index, connection, move |client| async move {
+        let (core, id, started) = (client.core.clone(), client.id, Ticks::now());
+        let reply = run(client, transaction.queued, shards, watched_shards, script).await;
+        let mut core = core.borrow_mut();
+        core.timed_until = started;
+        core.count_command(spec, &args.args(), id, false);
+        reply
     })
 }
 

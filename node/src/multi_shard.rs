@@ -41,25 +41,37 @@ pub fn start(
         let stopped = client.enter(shards).await;
         // Others ran while it waited: its time must not be before theirs.
         client.now = client.core.borrow().now.wall_ms;
-        let started = ringfort_net::Ticks::now();
         if let Some(label) = label {
             let mut line = Vec::new();
             monitor::write_line(&mut line, client.database, &label, &args.args(), spec);
             monitor::feed_stopped(&client.core, shards, &line).await;
         }
         let reply = run_stopped(&client, spec, &args, shards).await;
-        let mut core = client.core.borrow_mut();
-        core.timed_until = started;
-        let failed = reply.first() == Some(&b'-');
-        core.count_command(spec, &args.args(), client.id, failed);
-        drop(core);
         client.leave(stopped);
         reply
     })
 }
 
-/// Runs the command with all its shards stopped.
+/// Runs the command with all its shards stopped, and counts it.
 pub async fn run_stopped(
+    client: &Client,
+    spec: &'static Spec,
+    args: &OwnedArgs,
+    shards: ShardSet,
+) -> Vec<u8> {
+    let started = ringfort_net::Ticks::now();
+    let reply = run_split(client, spec, args, shards).await;
+    let mut core = client.core.borrow_mut();
+    core.timed_until = started;
+    let error = reply.strip_prefix(b"-").and_then(|text| text.strip_suffix(b"\r\n"));
+    if let Some(text) = error {
+        core.command_stats.error(text);
+    }
+    core.count_command(spec, &args.args(), client.id, error.is_some());
+    reply
+}
+
+async fn run_split(
     client: &Client,
     spec: &'static Spec,
     args: &OwnedArgs,
@@ -169,7 +181,8 @@ async fn run_elements(client: &Client, spec: &'static Spec, args: &OwnedArgs) ->
 async fn run_pairs(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<u8> {
     let context = client.context();
     if args.args().len() % 2 == 0 {
-        return client.error(ringfort_core::error::Error::arity(spec.name));
+        let error = ringfort_core::error::Error::arity(spec.name);
+        return client.reply(|reply| reply.error(&error));
     }
     let parts = keys_by_shard(&client.core, spec, args).into_iter().map(|(shard, positions)| {
         let mut own = OwnedArgs::new([args.args().at(0)]);

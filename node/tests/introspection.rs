@@ -356,3 +356,32 @@ fn debug_needs_to_be_allowed() {
     let node = Start::ringfort(2).option("--enable-debug-command", "local").node();
     assert_eq!(node.connect().run("DEBUG SLEEP 0"), Reply::ok());
 }
+
+#[test]
+fn a_transaction_and_its_commands_are_counted() {
+    for shards in [1, 4] {
+        let node = Node::ringfort(shards);
+        let mut client = node.connect();
+        for command in [
+            "MULTI",
+            "SET a 1",
+            "MSET b 1 c 1 d 1",
+            "MSET b 1 c",
+            "EXEC",
+            "MULTI",
+            "SET a 2",
+            "EXEC",
+            "MSET b 2 c 2 d 2",
+        ] {
+            client.run(command);
+        }
+        let stats = client.run("INFO commandstats").text();
+        for (name, calls, failed) in [("exec", 2, 0), ("set", 2, 0), ("mset", 3, 1)] {
+            let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")));
+            let line = line.unwrap_or_else(|| panic!("{name} is not counted in {stats}"));
+            assert!(line.contains(&format!(":calls={calls},")), "{line}");
+            assert!(line.ends_with(&format!(",failed_calls={failed}")), "{line}");
+        }
+        assert!(client.run("INFO errorstats").text().contains("errorstat_ERR:count=1"));
+    }
+}
