@@ -54,6 +54,8 @@ pub struct CoreStats {
     pub output_limit_disconnections: u64,
     pub query_limit_disconnections: u64,
     pub evicted_clients: u64,
+    /// Processor time of the core's thread but for its spins, in microseconds; brought up to date by the cron.
+    pub busy_us: u64,
     pub pubsub_messages: u64,
 }
 
@@ -403,6 +405,7 @@ impl Core {
 
     /// Closes the connection at once, undoing what its session holds elsewhere.
     pub fn close_connection(&mut self, index: u32) {
+        self.name_slow_entries();
         let Some(mut connection) = self.take_connection(index) else {
             return;
         };

@@ -6,6 +6,7 @@ use ringfort_core::{active_expiry, eviction};
 
 use crate::connection::Wait;
 use crate::core::Core;
+use crate::node_commands::process;
 
 /// When the core's periodic work is due, in microseconds of the monotonic clock.
 #[derive(Default)]
@@ -18,21 +19,31 @@ pub struct CronState {
     /// Where the walk over idle clients goes on.
     next_client: u32,
     pub ops: OpsMeter,
-    /// Bytes used by the largest of this core's client buffers lately, for INFO.
+    /// Other cores were asked to evict and have not answered.
     pub evicting: bool,
+    /// The node was still over its memory when this core's last turn of evicting ended.
+    pub eviction_unfinished: bool,
+    /// Processor time and spins of this core's thread when [`CoreStats::busy_us`] was brought up to date.
+    ///
+    /// [`CoreStats::busy_us`]: crate::core::CoreStats::busy_us
+    cpu_us: u64,
+    spin_us: u64,
 }
 
-/// Commands and bytes per second, sampled every 100 ms over 16 samples, as Redis does.
+/// What happens per second, sampled every 100 ms over 16 samples, as Redis does.
 #[derive(Debug, Default)]
 pub struct OpsMeter {
-    samples: [[f64; 3]; 16],
+    samples: [[f64; METERS]; 16],
     at: usize,
-    last: [u64; 3],
+    last: [u64; METERS],
     last_us: u64,
 }
 
+/// Commands, bytes in, bytes out, rounds, microseconds busy.
+pub const METERS: usize = 5;
+
 impl OpsMeter {
-    fn sample(&mut self, now_us: u64, totals: [u64; 3]) {
+    fn sample(&mut self, now_us: u64, totals: [u64; METERS]) {
         if self.last_us > 0 && now_us > self.last_us {
             let seconds = (now_us - self.last_us) as f64 / 1e6;
             for (meter, (total, last)) in totals.iter().zip(self.last).enumerate() {
@@ -44,9 +55,9 @@ impl OpsMeter {
         self.last_us = now_us;
     }
 
-    /// Commands, bytes in, bytes out per second.
-    pub fn rates(&self) -> [f64; 3] {
-        let mut rates = [0.0; 3];
+    /// Each meter's rate per second.
+    pub fn rates(&self) -> [f64; METERS] {
+        let mut rates = [0.0; METERS];
         for (meter, rate) in rates.iter_mut().enumerate() {
             *rate = self.samples.iter().map(|sample| sample[meter]).sum::<f64>()
                 / self.samples.len() as f64;
@@ -77,35 +88,63 @@ impl Core {
     /// Called every round; does little unless something is due.
     #[inline]
     pub fn run_cron_if_due(&mut self) {
-        if self.id == 0 && self.shared.signalled.swap(false, Relaxed) {
-            crate::warning!("User requested shutdown...");
-            self.shut_down();
+        if self.id == 0
+            && let Some(signal) = self.shared.signals.pending()
+            && !self.shared.shutting_down.load(Relaxed)
+        {
+            self.signalled(signal);
         }
         if !self.cron.detached.is_empty() {
             self.free_detached();
         }
-        if self.now.mono_us >= self.cron.due_us || self.cron.expiry_unfinished {
+        if self.now.mono_us >= self.cron.due_us
+            || self.cron.expiry_unfinished
+            || self.cron.eviction_unfinished
+        {
             self.run_cron();
         }
     }
 
     fn run_cron(&mut self) {
         let is_due = self.now.mono_us >= self.cron.due_us;
-        self.run_active_expiry();
+        if is_due || self.cron.expiry_unfinished {
+            self.run_active_expiry();
+        }
+        self.cron.eviction_unfinished = false;
+        if self.settings.maxmemory > 0 && self.is_over_memory() {
+            self.evict_in_background();
+        }
         if !is_due {
             return;
         }
         self.cron.due_us = self.now.mono_us + self.cron_period();
-        let totals = [self.stats.commands, self.stats.input_bytes, self.stats.output_bytes];
+        let startup_bytes = &self.shared.cores[self.id].startup_bytes;
+        if startup_bytes.load(Relaxed) == 0 {
+            startup_bytes.store(crate::alloc::thread_bytes() as i64, Relaxed);
+        }
+        self.measure_time();
+        let totals = [
+            self.stats.commands,
+            self.stats.input_bytes,
+            self.stats.output_bytes,
+            self.stats.rounds,
+            self.stats.busy_us,
+        ];
         self.cron.ops.sample(self.now.mono_us, totals);
         self.end_pause_if_due();
         self.close_idle_clients();
         self.evict_clients();
         self.shared.peak_memory_bytes.fetch_max(self.memory_bytes() as i64, Relaxed);
         self.shared.cores[self.id].keys.store(self.shard.len() as u64, Relaxed);
-        if self.settings.maxmemory > 0 && self.is_over_memory() {
-            self.evict_in_background();
-        }
+    }
+
+    /// Brings the time that the core was busy up to date.
+    fn measure_time(&mut self) {
+        let cpu_us = process::cpu_times(libc::RUSAGE_THREAD).total_us();
+        let spin_us = self.stats.spin_us;
+        let spun_us = spin_us.saturating_sub(self.cron.spin_us);
+        self.stats.busy_us += cpu_us.saturating_sub(self.cron.cpu_us).saturating_sub(spun_us);
+        (self.cron.cpu_us, self.cron.spin_us) = (cpu_us, spin_us);
     }
 
     /// Removes keys whose time has passed, for a bounded time.
@@ -182,13 +221,6 @@ impl Core {
         }
     }
 
-    /// Ends the loops of all cores, and with them the process.
-    pub fn shut_down(&mut self) {
-        self.shared.shutting_down.store(true, Relaxed);
-        self.ring.unlisten_all();
-        self.post_all(|core| core.stopped = true);
-    }
-
     // --- Memory ------------------------------------------------------------------------------------------
 
     pub fn is_over_memory(&self) -> bool {
@@ -219,7 +251,7 @@ impl Core {
         Err(Error::OUT_OF_MEMORY)
     }
 
-    /// Evicts on this shard. `true`: the node is under its limit, or at least some keys went.
+    /// Evicts on this shard, for a bounded time. `true`: the node is under its limit, or at least some keys went.
     fn evict_here(&mut self) -> bool {
         if self.gate.is_stopped() || self.pause.holds_writes() {
             return false;
@@ -233,6 +265,10 @@ impl Core {
                 break;
             }
             evicted = true;
+            if ringfort_net::clock::monotonic_us() - from > self.settings.eviction_slice_us {
+                self.cron.eviction_unfinished = self.is_over_memory();
+                break;
+            }
         }
         self.note_latency("eviction-cycle", ringfort_net::clock::monotonic_us() - from);
         if !self.shard.events.list.is_empty() {

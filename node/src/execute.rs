@@ -124,6 +124,7 @@ impl Core {
         }
         let mut replies = std::mem::take(&mut batch.replies);
         self.prefetch_batch(&batch);
+        self.slow.serving = Some(from);
         self.start_timing();
         let mut ends = std::mem::take(&mut self.reply_ends);
         ends.clear();
@@ -156,6 +157,7 @@ impl Core {
         for (command, end) in batch.commands.iter_mut().zip(&ends) {
             command.reply_end = *end;
         }
+        self.slow.serving = None;
         self.reply_ends = ends;
         batch.replies = replies;
         self.mailbox.send(from, Message::Replies(batch));

@@ -13,6 +13,7 @@ const OUTPUT_UNLIMITED_BYTES: usize = 16 << 10;
 impl Core {
     /// Sends the output of every connection that has some and no send under way, and the batches of commands.
     pub fn flush(&mut self) {
+        self.name_slow_entries();
         for to in 0..self.cores {
             self.send_batch(to);
         }

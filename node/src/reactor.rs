@@ -122,6 +122,7 @@ impl Core {
     fn has_work(&mut self) -> bool {
         !self.dirty.is_empty()
             || !self.resume.is_empty()
+            || self.cron.eviction_unfinished
             || self.ring.has_work()
             || self.mailbox.has_work()
             || self.pubsub.has_events()

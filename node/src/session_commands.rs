@@ -262,7 +262,7 @@ impl Core {
                 credentials = Some((args.at(at + 1), args.at(at + 2)));
                 at += 3;
             } else if args.is(at, "setname") && left >= 1 {
-                name = Some(args.at(at + 1));
+                name = Some(crate::client_commands::checked_name(args.at(at + 1))?);
                 at += 2;
             } else {
                 let option = String::from_utf8_lossy(args.at(at)).into_owned();
@@ -280,7 +280,7 @@ impl Core {
             ));
         }
         if let Some(name) = name {
-            connection.session.name = crate::client_commands::checked_name(name)?;
+            connection.session.name = name;
         }
         connection.session.protocol = protocol;
         let id = connection.id as i64;

@@ -22,6 +22,8 @@ pub struct Settings {
     pub maxclients: usize,
     /// 0: no limit.
     pub maxmemory: u64,
+    /// How long a command or a round may evict; the rest is the next round's.
+    pub eviction_slice_us: u64,
     pub limits: Limits,
     pub query_buffer_bytes_max: usize,
     /// What all clients together may hold; 0: no limit.
@@ -53,6 +55,7 @@ impl Settings {
             databases: config.process.databases as usize,
             maxclients: config.clients.maxclients as usize,
             maxmemory: config.memory.maxmemory_bytes,
+            eviction_slice_us: eviction_slice_us(config.memory.maxmemory_eviction_tenacity),
             client_bytes_max: config
                 .clients
                 .maxmemory_clients
@@ -88,6 +91,16 @@ impl From<config::OutputLimit> for OutputLimit {
             soft_bytes: limit.soft_bytes as usize,
             soft_ms: u64::from(limit.soft_seconds) * 1000,
         }
+    }
+}
+
+/// `maxmemory-eviction-tenacity`: up to 10 half a millisecond at most, then 15 percent more with every step, and
+/// without end at 100. As Redis.
+fn eviction_slice_us(tenacity: u32) -> u64 {
+    match tenacity {
+        ..=10 => 50 * u64::from(tenacity),
+        11..100 => (500.0 * 1.15f64.powi(tenacity as i32 - 10)) as u64,
+        _ => u64::MAX,
     }
 }
 

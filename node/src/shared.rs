@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use crate::startup::Signals;
+
 /// What a core publishes each round. On cache lines of its own: written by one core, read by all.
 #[repr(align(128))]
 #[derive(Debug, Default)]
@@ -12,6 +14,8 @@ pub struct CoreCounters {
     pub evictable_keys: AtomicU64,
     /// Keys in all databases.
     pub keys: AtomicU64,
+    /// `memory_bytes` when the core had just started.
+    pub startup_bytes: AtomicI64,
     /// Connections dealt to the core and not closed yet.
     pub connections: AtomicUsize,
     /// Of its clients those in MONITOR.
@@ -42,10 +46,12 @@ pub struct Shared {
     pub monitors: AtomicUsize,
     /// No new connections; the cores are going down.
     pub shutting_down: AtomicBool,
-    /// A signal asked for a shutdown.
-    pub signalled: AtomicBool,
+    /// Tells of a signal that asks for a shutdown.
+    pub signals: Signals,
     /// Forty hex digits, new at every start.
     pub run_id: String,
+    /// Forty more: the name of the data's history.
+    pub replid: String,
     /// Seeds of the key hash, the same on every core.
     pub hash_seeds: [u64; 4],
     /// Wall clock milliseconds at start.
@@ -53,7 +59,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(cores: usize, seeds: [u64; 4], run_id: String, started_ms: i64) -> Self {
+    pub fn new(
+        cores: usize,
+        seeds: [u64; 4],
+        [run_id, replid]: [String; 2],
+        started_ms: i64,
+        signals: Signals,
+    ) -> Self {
         Shared {
             cores: (0..cores).map(|_| CoreCounters::default()).collect(),
             base_memory_bytes: AtomicI64::new(0),
@@ -65,8 +77,9 @@ impl Shared {
             event_stamps: AtomicU64::new(0),
             monitors: AtomicUsize::new(0),
             shutting_down: AtomicBool::new(false),
-            signalled: AtomicBool::new(false),
+            signals,
             run_id,
+            replid,
             hash_seeds: seeds,
             started_ms,
         }
@@ -75,6 +88,13 @@ impl Shared {
     /// Bytes allocated in the node, as of each core's last round.
     pub fn memory_bytes(&self) -> u64 {
         let sum = self.cores.iter().map(|core| core.memory_bytes.load(Relaxed)).sum::<i64>()
+            + self.base_memory_bytes.load(Relaxed);
+        sum.max(0) as u64
+    }
+
+    /// Bytes allocated when the cores had just started.
+    pub fn startup_bytes(&self) -> u64 {
+        let sum = self.cores.iter().map(|core| core.startup_bytes.load(Relaxed)).sum::<i64>()
             + self.base_memory_bytes.load(Relaxed);
         sum.max(0) as u64
     }

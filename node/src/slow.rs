@@ -19,8 +19,7 @@ pub struct SlowEntry {
     pub at_us: i64,
     pub took_us: u64,
     pub args: Vec<Vec<u8>>,
-    /// CLIENT ID. Address and name are empty where the client is another core's: they are looked up when the
-    /// log is read.
+    /// CLIENT ID. Address and name follow the entry: when the round ends, or from the client's core.
     pub client: u64,
     pub peer: String,
     pub name: String,
@@ -30,6 +29,10 @@ pub struct SlowEntry {
 #[derive(Debug, Default)]
 pub struct SlowLog {
     pub entries: VecDeque<SlowEntry>,
+    /// The core whose batch is being run.
+    pub serving: Option<usize>,
+    /// Entries of this core's clients without address: a client whose commands run is out of its place.
+    unnamed: Vec<(u64, u64)>,
 }
 
 /// Redis keeps at most so many arguments of an entry, and so many bytes of each.
@@ -80,6 +83,14 @@ impl LatencyMonitor {
     }
 }
 
+impl SlowLog {
+    fn name_entry(&mut self, id: u64, known: (String, String)) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.id == id) {
+            (entry.peer, entry.name) = known;
+        }
+    }
+}
+
 /// The arguments as the slow log keeps them: long ones cut, many ones left out, with a word about it.
 fn trimmed(args: &Args) -> Vec<Vec<u8>> {
     let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
@@ -119,13 +130,55 @@ impl Core {
         }
         let id = self.shared.next_slow_entry.fetch_add(1, Relaxed);
         let took_us = ns / 1000;
-        let (peer, name) = self
-            .client(client)
-            .map(|connection| (connection.peer.clone(), connection.session.name.clone()))
-            .unwrap_or_default();
+        let (peer, name) = Default::default();
         let entry = SlowEntry { id, at_us: us, took_us, args: trimmed(args), client, peer, name };
         self.slow.entries.push_front(entry);
         self.slow.entries.truncate(self.settings.slowlog_max);
+        if self.clients.contains_key(&client) {
+            self.slow.unnamed.push((id, client));
+            return;
+        }
+        match self.slow.serving {
+            Some(home) => self.ask_name(home, client, id),
+            None => {
+                let own = self.id;
+                for home in (0..self.cores).filter(|home| *home != own) {
+                    self.ask_name(home, client, id);
+                }
+            }
+        }
+    }
+
+    /// Completes the entries of this core's own clients. Before a connection goes, and when a round ends.
+    #[inline]
+    pub fn name_slow_entries(&mut self) {
+        if self.slow.unnamed.is_empty() {
+            return;
+        }
+        for (id, client) in std::mem::take(&mut self.slow.unnamed) {
+            if let Some(known) = self.name_of(client) {
+                self.slow.name_entry(id, known);
+            }
+        }
+    }
+
+    fn name_of(&mut self, client: u64) -> Option<(String, String)> {
+        let connection = self.client(client)?;
+        Some((connection.peer.clone(), connection.session.name.clone()))
+    }
+
+    /// Asks core `home` who the client of slow log entry `id` is. The question leaves before the command's
+    /// reply, so the client is still there to be asked about.
+    fn ask_name(&mut self, home: usize, client: u64, id: u64) {
+        let asker = self.id;
+        self.post(home, move |home| {
+            let Some(known) = home.name_of(client) else {
+                return;
+            };
+            home.post(asker, move |core| {
+                core.slow.name_entry(id, known);
+            });
+        });
     }
 }
 

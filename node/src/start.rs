@@ -61,19 +61,16 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
     let shared = Arc::new(Shared::new(
         shards,
         random_seeds(),
-        random_hex(),
+        [random_hex(), random_hex()],
         ringfort_net::clock::wall_clock_ms(),
+        process.signals.clone(),
     ));
     let mailboxes = match mesh::<Message>(shards, LANE_MESSAGES) {
         Ok(mailboxes) => mailboxes,
         Err(error) => return fail(format_args!("Can't make the mailboxes of the cores: {error}")),
     };
     let wakers: Vec<_> = mailboxes.iter().map(|mailbox| mailbox.waker().clone()).collect();
-    let stop = shared.clone();
-    process.signals.on_shutdown(move |_| {
-        stop.signalled.store(true, std::sync::atomic::Ordering::Release);
-        wakers.iter().for_each(ringfort_net::Waker::wake);
-    });
+    process.signals.on_shutdown(move |_| wakers.iter().for_each(ringfort_net::Waker::wake));
     shared
         .base_memory_bytes
         .store(alloc::thread_bytes() as i64, std::sync::atomic::Ordering::Relaxed);

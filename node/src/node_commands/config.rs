@@ -53,9 +53,25 @@ async fn set(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     };
     let change = client.core.borrow().config.prepare(&pairs, rights).map_err(refused)?;
     apply(&change).map_err(refused)?;
+    let lowered = change.touches("maxmemory");
     let config = change.config;
     on_all_cores(&client.core, move |core| core.configure(config.clone())).await;
+    if lowered {
+        note_low_memory(client);
+    }
     Ok(client.reply(|reply| reply.ok()))
+}
+
+/// The cores begin to evict by themselves; whoever made the limit so low should know.
+fn note_low_memory(client: &Client) {
+    let core = client.core.borrow();
+    let (limit, used) = (core.settings.maxmemory, core.memory_bytes());
+    if limit > 0 && used > limit {
+        crate::warning!(
+            "The new maxmemory ({limit}) is less than what is in use ({used}): keys will be evicted, or writes \
+             refused, as maxmemory-policy says."
+        );
+    }
 }
 
 fn refused(error: SetError) -> Error {

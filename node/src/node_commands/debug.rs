@@ -3,6 +3,7 @@
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::error::Error;
 use ringfort_core::number;
+use ringfort_core::resp::Protocol;
 use ringfort_core::sequencer::ShardSet;
 use ringfort_core::store::Key;
 use ringfort_core::{debug, digest};
@@ -21,10 +22,10 @@ pub async fn run(client: Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     if words.is(1, "digest") && count == 2 {
         return whole_digest(&client).await;
     }
-    if words.is(1, "digest-value") && count > 2 {
+    if words.is(1, "digest-value") {
         return value_digests(&client, args).await;
     }
-    if words.is(1, "object") && count >= 3 {
+    if words.is(1, "object") && count == 3 {
         return object(&client, args).await;
     }
     if words.is(1, "populate") && (3..=5).contains(&count) {
@@ -42,11 +43,10 @@ pub async fn run(client: Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     if words.is(1, "protocol") && count == 3 {
         return protocol(&client, &words);
     }
-    if words.is(1, "jmap") && count == 2 {
-        return ok();
-    }
     if words.is(1, "error") && count == 3 {
-        return Err(Error::text(String::from_utf8_lossy(&words[2]).into_owned()));
+        // A reply for a client to try itself on: no command failed, and nothing is counted.
+        let error = Error::text(String::from_utf8_lossy(&words[2]).into_owned());
+        return Ok(client.reply(|reply| reply.error(&error)));
     }
     if words.is(1, "stringmatch-len") && count == 4 {
         return string_match(&client, &words);
@@ -67,7 +67,8 @@ pub async fn run(client: Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
 
 /// Every core sleeps, so nothing at all goes on.
 async fn sleep(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
-    let seconds = number::parse_double(&words[2]).ok_or(Error::NOT_A_FLOAT)?;
+    // What is no number is no time, as in Redis.
+    let seconds = number::parse_double(&words[2]).unwrap_or(0.0);
     let duration =
         std::time::Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| Error::NOT_A_FLOAT)?;
     let home = client.core.borrow().id;
@@ -139,18 +140,13 @@ async fn object(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
 
 /// DEBUG POPULATE count [prefix [size]]: each core makes the keys that belong to it.
 async fn populate(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
-    let not_positive = || Error::new("ERR value is out of range, must be positive");
-    let positive = |text: &[u8]| {
-        number::parse_integer(text)
-            .and_then(|number| u64::try_from(number).ok())
-            .ok_or_else(not_positive)
+    let positive = |word: &[u8]| {
+        let number = number::parse_integer(word).and_then(|number| u64::try_from(number).ok());
+        number.ok_or(Error::new("ERR value is out of range, must be positive"))
     };
     let count = positive(&words[2])?;
     let prefix: Box<[u8]> = words.get(3).unwrap_or(b"key").into();
-    let size = match words.get(4) {
-        None => 0,
-        Some(size) => positive(size)? as usize,
-    };
+    let size = words.get(4).map_or(Ok(0), positive)? as usize;
     let (database, now) = (client.database, client.now);
     let stopped = client.enter(all(client)).await;
     on_all_cores(&client.core, move |core| {
@@ -181,8 +177,11 @@ fn protocol(client: &Client, words: &Args) -> Result<Vec<u8>, Error> {
     if !known.contains(&name.as_str()) {
         return Err(Error::new(
             "ERR Wrong protocol type name. Please use one of the following: \
-             string|integer|double|null|array|set|map|attrib|push|verbatim|true|false",
+             string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
         ));
+    }
+    if name == "push" && client.protocol == Protocol::Resp2 {
+        return Err(Error::new("ERR RESP2 is not supported by this command"));
     }
     Ok(client.reply(|reply| match name.as_str() {
         "string" => reply.text("Hello World"),
@@ -221,6 +220,8 @@ fn protocol(client: &Client, words: &Args) -> Result<Vec<u8>, Error> {
             reply.push(2);
             reply.text("server-cpu-usage");
             reply.int(42);
+            // A push answers nothing.
+            reply.text("Some real reply following the push reply");
         }
         "verbatim" => reply.verbatim("txt", "This is a verbatim\nstring"),
         "true" => reply.boolean(true),

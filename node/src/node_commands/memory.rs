@@ -35,14 +35,8 @@ pub async fn run(client: Client, command: NodeCommand) -> Result<Vec<u8>, Error>
 
 async fn stats(client: &Client) -> Vec<u8> {
     let parts = on_all_cores(&client.core, |core: &mut Core| {
-        let clients_bytes: usize = core
-            .connections()
-            .map(|(_, connection)| {
-                size_of_val(connection)
-                    + connection.input.capacity()
-                    + connection.output_memory_bytes()
-            })
-            .sum();
+        let clients_bytes: usize =
+            core.connections().map(|(_, connection)| connection.memory_bytes()).sum();
         (debug::memory_part(&core.shard), clients_bytes)
     })
     .await;
@@ -56,7 +50,7 @@ async fn stats(client: &Client) -> Vec<u8> {
     let core = client.core.borrow();
     let used = core.memory_bytes();
     let peak = core.shared.peak_memory_bytes.load(Relaxed).max(used as i64) as u64;
-    let startup = core.shared.base_memory_bytes.load(Relaxed).max(0) as u64;
+    let startup = core.shared.startup_bytes();
     let resident = process::resident_bytes();
     let keys: u64 = databases.iter().map(|database| database.keys as u64).sum();
     let dataset: u64 = databases.iter().map(|database| database.entry_bytes as u64).sum();
@@ -83,9 +77,10 @@ async fn stats(client: &Client) -> Vec<u8> {
         int(reply, "functions.caches", 0);
         for (at, database) in &filled {
             reply.text(&format!("db.{at}"));
-            reply.map(2);
+            reply.map(3);
             int(reply, "overhead.hashtable.main", database.table_bytes as u64);
             int(reply, "overhead.hashtable.expires", 0);
+            int(reply, "overhead.hashtable.slot-to-keys", 0);
         }
         int(reply, "overhead.total", overhead);
         int(reply, "keys.count", keys);

@@ -16,6 +16,8 @@ use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{NodeCommand, Spec};
 use ringfort_core::error::Error;
 
+pub use info::process;
+
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::core::Core;

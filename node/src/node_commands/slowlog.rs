@@ -67,7 +67,7 @@ async fn entries(client: &Client) -> Vec<SlowEntry> {
     let mut entries: Vec<SlowEntry> = logs.into_iter().flatten().collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
     entries.truncate(max);
-    // A command that ran for another core was logged without its client's address.
+    // The address of another core's client follows its entry by some microseconds: here it did not yet.
     let unknown: Vec<u64> =
         entries.iter().filter(|entry| entry.peer.is_empty()).map(|entry| entry.client).collect();
     if !unknown.is_empty() {

@@ -15,7 +15,7 @@ mod supervision;
 pub use banner::{
     Listening, announce_initialized, announce_running, failed_listening, version_line,
 };
-pub use signals::Signals;
+pub use signals::{ShutdownSignal, Signals};
 
 use crate::config::{Config, Loaded, os_error_text};
 use crate::log;

@@ -17,6 +17,12 @@ pub enum ShutdownSignal {
     Int = 2,
 }
 
+impl std::fmt::Debug for Signals {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Signals").field("pending", &self.pending()).finish_non_exhaustive()
+    }
+}
+
 type Waker = Box<dyn Fn(ShutdownSignal) + Send>;
 
 /// A handle on the signals of the process; clones are the same.
@@ -64,6 +70,11 @@ impl Signals {
         }
     }
 
+    /// Forgets the request: the shutdown was refused, and the next signal asks anew.
+    pub fn clear(&self) {
+        self.shared.pending.store(0, Ordering::Release);
+    }
+
     /// Runs `waker` on the signals' thread for every signal from now on, and at once if one is pending.
     pub fn on_shutdown(&self, waker: impl Fn(ShutdownSignal) + Send + 'static) {
         let mut wakers = self.wakers();
@@ -108,5 +119,7 @@ mod tests {
         signals.on_shutdown(move |signal| late.send(signal).unwrap());
         assert_eq!(hears_late.try_recv(), Ok(ShutdownSignal::Term));
         assert_eq!(signals.pending(), Some(ShutdownSignal::Term));
+        signals.clear();
+        assert_eq!(signals.pending(), None);
     }
 }

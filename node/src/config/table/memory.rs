@@ -10,7 +10,7 @@ directives! {
         maxmemory_bytes: u64 = "maxmemory", memory(0, ULONG_MAX), 0, "0";
         maxmemory_policy: EvictionPolicy = "maxmemory-policy", Kind::Own, 0, "noeviction";
         maxmemory_samples: u32 = "maxmemory-samples", number(1, INT_MAX), 0, "5";
-        maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity", number(0, 100), INERT, "10";
+        maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity", number(0, 100), 0, "10";
         lfu_log_factor: u32 = "lfu-log-factor", number(0, INT_MAX), 0, "10";
         /// Minutes after which a counter falls by one; zero at every look.
         lfu_decay_time_minutes: u32 = "lfu-decay-time", number(0, INT_MAX), 0, "1";

@@ -1,10 +1,12 @@
 //! What INFO gathers from the cores: one summary of each, added up.
 
 use ringfort_core::shard::ShardStats;
+use ringfort_core::store::Database;
 
 use crate::command_stats::CommandStats;
 use crate::connection::Wait;
 use crate::core::{Core, CoreStats};
+use crate::cron::METERS;
 use crate::pubsub::PubSubFigures;
 use crate::tasks::{CoreHandle, on_all_cores};
 
@@ -13,6 +15,39 @@ use crate::tasks::{CoreHandle, on_all_cores};
 pub struct DatabaseSummary {
     pub keys: usize,
     pub expires: usize,
+    /// The time to live of all that expire, in milliseconds, guessed from a sample.
+    pub ttl_sum_ms: f64,
+}
+
+impl DatabaseSummary {
+    fn of(database: &Database, now: i64) -> Self {
+        DatabaseSummary {
+            keys: database.len(),
+            expires: database.expiring_len(),
+            ttl_sum_ms: average_ttl_ms(database, now) * database.expiring_len() as f64,
+        }
+    }
+
+    pub fn average_ttl_ms(&self) -> u64 {
+        (self.ttl_sum_ms / self.expires.max(1) as f64).round() as u64
+    }
+}
+
+/// The average time to live of some keys around a few places.
+fn average_ttl_ms(database: &Database, now: i64) -> f64 {
+    const PLACES: u64 = 4;
+    const KEYS_PER_PLACE: usize = 16;
+    let (mut sum, mut count) = (0.0, 0u32);
+    for place in 0..PLACES {
+        let random = u64::MAX / PLACES * place + now as u64 % (u64::MAX / PLACES);
+        database.sample(random, KEYS_PER_PLACE, true, |entry| {
+            if let Some(left_ms @ 1..) = entry.expire_at().map(|at| at.saturating_sub(now)) {
+                sum += left_ms as f64;
+                count += 1;
+            }
+        });
+    }
+    sum / f64::from(count.max(1))
 }
 
 /// One core, for the `ringfort` section.
@@ -31,7 +66,7 @@ pub struct Summary {
     pub cores: Vec<CoreSummary>,
     pub shard: ShardStats,
     pub databases: Vec<DatabaseSummary>,
-    pub rates: [f64; 3],
+    pub rates: [f64; METERS],
     /// Bytes of keys, values and tables.
     pub dataset_bytes: usize,
     pub clients: usize,
@@ -68,10 +103,7 @@ impl Summary {
                 .shard
                 .databases
                 .iter()
-                .map(|database| DatabaseSummary {
-                    keys: database.len(),
-                    expires: database.expiring_len(),
-                })
+                .map(|database| DatabaseSummary::of(database, core.now.wall_ms))
                 .collect(),
             rates: core.cron.ops.rates(),
             dataset_bytes: core
@@ -92,10 +124,9 @@ impl Summary {
             summary.watching_clients += usize::from(!session.watched.is_empty());
             summary.watched_keys += session.watched.len();
             let output_bytes = connection.output_memory_bytes();
-            let input_bytes = connection.input.capacity();
-            summary.input_bytes_max = summary.input_bytes_max.max(input_bytes);
+            summary.input_bytes_max = summary.input_bytes_max.max(connection.input.capacity());
             summary.output_bytes_max = summary.output_bytes_max.max(output_bytes);
-            summary.clients_bytes += size_of_val(connection) + input_bytes + output_bytes;
+            summary.clients_bytes += connection.memory_bytes();
         }
         summary
     }
@@ -107,6 +138,7 @@ impl Summary {
         for (own, other) in self.databases.iter_mut().zip(&other.databases) {
             own.keys += other.keys;
             own.expires += other.expires;
+            own.ttl_sum_ms += other.ttl_sum_ms;
         }
         for (own, other) in self.rates.iter_mut().zip(other.rates) {
             *own += other;

@@ -147,6 +147,7 @@ impl Info<'_> {
             "monotonic_clock": "POSIX clock_gettime",
             "multiplexing_api": "io_uring",
             "atomicvar_api": "c11-builtin",
+            "gcc_version": "0.0.0",
             "process_id": std::process::id(),
             "process_supervised": supervised,
             "run_id": self.core.shared.run_id,
@@ -160,9 +161,25 @@ impl Info<'_> {
             "executable": executable.unwrap_or_default(),
             "config_file": file.unwrap_or_default(),
             "io_threads_active": u8::from(self.core.cores > 1),
-            "listener0": format!("name=tcp,port={}", self.config.network.port),
-            "ringfort_version": RINGFORT_VERSION,
         );
+        self.listeners(text);
+        fields!(text, "ringfort_version": RINGFORT_VERSION);
+    }
+
+    fn listeners(&self, text: &mut String) {
+        let network = &self.config.network;
+        let mut listeners = Vec::new();
+        if network.port != 0 {
+            let binds = network.bind.addresses();
+            let binds: String = binds.map(|address| format!(",bind={}", address.host)).collect();
+            listeners.push(format!("name=tcp{binds},port={}", network.port));
+        }
+        if !network.unixsocket.is_empty() {
+            listeners.push(format!("name=unix,bind={}", network.unixsocket.as_path().display()));
+        }
+        for (at, listener) in listeners.iter().enumerate() {
+            let _ = write!(text, "listener{at}:{listener}\r\n");
+        }
     }
 
     fn clients(&self, text: &mut String) {
@@ -188,7 +205,7 @@ impl Info<'_> {
         let used = self.core.memory_bytes();
         let peak = shared.peak_memory_bytes.fetch_max(used as i64, Relaxed).max(used as i64) as u64;
         let resident = process::resident_bytes();
-        let startup = shared.base_memory_bytes.load(Relaxed).max(0) as u64;
+        let startup = shared.startup_bytes();
         let dataset = self.summary.dataset_bytes as u64;
         let overhead = used.saturating_sub(dataset);
         let system = process::system_memory_bytes();
@@ -289,7 +306,7 @@ impl Info<'_> {
     fn stats(&self, text: &mut String) {
         let summary = self.summary;
         let shard = &summary.shard;
-        let [commands, input, output] = summary.rates;
+        let [commands, input, output, rounds, busy_us] = summary.rates;
         fields!(text,
             "total_connections_received": summary.total(|core| core.connections_received),
             "total_commands_processed": summary.total(|core| core.commands),
@@ -341,6 +358,13 @@ impl Info<'_> {
             "io_threaded_writes_processed": 0,
             "reply_buffer_shrinks": 0,
             "reply_buffer_expands": 0,
+            "eventloop_cycles": summary.total(|core| core.rounds),
+            "eventloop_duration_sum": summary.total(|core| core.busy_us),
+            "eventloop_duration_cmd_sum":
+                summary.commands.commands.iter().map(|command| command.ns).sum::<u64>() / 1000,
+            "instantaneous_eventloop_cycles_per_sec": rounds.round() as u64,
+            "instantaneous_eventloop_duration_usec":
+                (if rounds > 0.0 { busy_us / rounds } else { 0.0 }).round() as u64,
             "client_query_buffer_limit_disconnections":
                 summary.total(|core| core.query_limit_disconnections),
             "client_output_buffer_limit_disconnections":
@@ -357,7 +381,7 @@ impl Info<'_> {
             "role": "master",
             "connected_slaves": 0,
             "master_failover_state": "no-failover",
-            "master_replid": self.core.shared.run_id,
+            "master_replid": self.core.shared.replid,
             "master_replid2": "0".repeat(40),
             "master_repl_offset": 0,
             "second_repl_offset": -1,
@@ -428,8 +452,10 @@ impl Info<'_> {
             if database.keys > 0 {
                 let _ = write!(
                     text,
-                    "db{at}:keys={},expires={},avg_ttl=0\r\n",
-                    database.keys, database.expires
+                    "db{at}:keys={},expires={},avg_ttl={}\r\n",
+                    database.keys,
+                    database.expires,
+                    database.average_ttl_ms()
                 );
             }
         }

@@ -7,6 +7,13 @@ pub struct CpuTimes {
     pub user: f64,
 }
 
+impl CpuTimes {
+    /// Both, in microseconds.
+    pub fn total_us(&self) -> u64 {
+        ((self.system + self.user) * 1e6) as u64
+    }
+}
+
 /// Resident bytes; 0 where the system does not say.
 pub fn resident_bytes() -> u64 {
     // SAFETY: sysconf takes and returns plain numbers.
