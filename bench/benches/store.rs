@@ -93,7 +93,8 @@ fn lookups(criterion: &mut Criterion) {
                     key
                 });
                 batch.iter().for_each(|key| database.prefetch_bucket(key));
-                batch.iter().for_each(|key| database.prefetch_entry(key));
+                let bytes = database.prefetch_bytes();
+                batch.iter().for_each(|key| database.prefetch_entry(key, bytes));
                 batch.iter().for_each(check);
             })
         });
@@ -126,7 +127,8 @@ fn writes(criterion: &mut Criterion) {
                     key
                 });
                 batch.iter().for_each(|key| database.prefetch_bucket(key));
-                batch.iter().for_each(|key| database.prefetch_entry(key));
+                let bytes = database.prefetch_bytes();
+                batch.iter().for_each(|key| database.prefetch_entry(key, bytes));
                 for key in &batch {
                     length ^= 1;
                     database.set_string(

@@ -3,6 +3,7 @@
 //! Absent: policy. Who needs `now` gets it handed in; only `node` asks here.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
@@ -31,11 +32,20 @@ pub struct Ticks(u64);
 
 impl Ticks {
     /// Reads the counter (about 10 ns).
+    #[inline]
     pub fn now() -> Ticks {
-        Ticks(if scale().counter { counter() } else { nanoseconds() })
+        // One relaxed load decides: this runs once per command.
+        Ticks(if COUNTER.load(Ordering::Relaxed) { counter() } else { Self::read() })
+    }
+
+    /// Before calibration, or where there is no counter to rely on.
+    #[cold]
+    fn read() -> u64 {
+        if scale().counter { counter() } else { nanoseconds() }
     }
 
     /// Nanoseconds from `earlier` to `self`; 0 if that is negative.
+    #[inline]
     pub fn since_ns(self, earlier: Ticks) -> u64 {
         let ticks = self.0.saturating_sub(earlier.0);
         ((u128::from(ticks) * u128::from(scale().ns_per_tick_32)) >> 32) as u64
@@ -48,9 +58,12 @@ impl Ticks {
 
     /// Measures the rate now (some milliseconds) instead of at the first use.
     pub fn calibrate() {
-        scale();
+        COUNTER.store(scale().counter, Ordering::Relaxed);
     }
 }
+
+/// Set once it is known that the processor's counter can be used.
+static COUNTER: AtomicBool = AtomicBool::new(false);
 
 struct Scale {
     counter: bool,
@@ -58,6 +71,7 @@ struct Scale {
     ns_per_tick_32: u64,
 }
 
+#[inline]
 fn scale() -> &'static Scale {
     static SCALE: OnceLock<Scale> = OnceLock::new();
     SCALE.get_or_init(|| {
@@ -84,6 +98,7 @@ fn nanoseconds() -> u64 {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline]
 fn counter() -> u64 {
     // SAFETY: rdtsc exists on every x86-64 processor and touches no memory.
     unsafe { std::arch::x86_64::_rdtsc() }

@@ -177,7 +177,7 @@ impl Core {
         };
         keys().for_each(|(database, key)| database.prefetch_table(&key));
         keys().for_each(|(database, key)| database.prefetch_bucket(&key));
-        keys().for_each(|(database, key)| database.prefetch_entry(&key));
+        keys().for_each(|(database, key)| database.prefetch_entry(&key, database.prefetch_bytes()));
     }
 
     /// Sends this round's batch for core `to`.

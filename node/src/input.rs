@@ -195,7 +195,7 @@ impl Core {
         prepared: &mut Vec<Prepared>,
     ) {
         /// Commands between two levels: their look-up and hashing take about as long as a miss.
-        const APART: usize = 4;
+        const APART: usize = 8;
         prepared.clear();
         let count = batch.len();
         if count == 1 {
@@ -203,6 +203,7 @@ impl Core {
             return;
         }
         let database = &self.shard.databases[database];
+        let bytes = database.prefetch_bytes();
         // The key does not matter to a prefetch, only what was computed from it.
         let key = |at: usize, prepared: &[Prepared]| {
             let one = prepared.get(at)?;
@@ -219,7 +220,7 @@ impl Core {
                 database.prefetch_bucket(&key);
             }
             if let Some(key) = at.checked_sub(2 * APART).and_then(|at| key(at, prepared)) {
-                database.prefetch_entry(&key);
+                database.prefetch_entry(&key, bytes);
             }
         }
     }

@@ -293,11 +293,16 @@ impl Database {
         }
     }
 
-    /// Third stage.
+    /// How much of an entry is worth fetching: up to the last byte of an average one, at most four lines.
+    pub fn prefetch_bytes(&self) -> usize {
+        (self.entry_bytes / self.len.max(1)).clamp(1, 256) - 1
+    }
+
+    /// Third stage; `bytes` is what [`Self::prefetch_bytes`] said, asked once per batch.
     #[inline]
-    pub fn prefetch_entry(&self, key: &Key<'_>) {
+    pub fn prefetch_entry(&self, key: &Key<'_>, bytes: usize) {
         if let Some(table) = self.table(key.slot) {
-            table.prefetch_entry(key.position());
+            table.prefetch_entry(key.position(), bytes);
         }
     }
 

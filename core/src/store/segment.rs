@@ -5,6 +5,9 @@ use super::entry::{EntryRef, OwnedEntry};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
+/// A cache line of the processors we know.
+const LINE_BYTES: usize = 64;
+
 pub(super) struct Segment {
     buckets: Buckets,
     /// No entry expires earlier; `i64::MAX` when none expires.
@@ -314,14 +317,16 @@ impl Segment {
         self.buckets.prefetch(position);
     }
 
-    /// Fetches the entry that a position's home bucket seems to hold.
+    /// Fetches the lines of an entry of `bytes` bytes that a position's home bucket seems to hold.
     #[inline]
-    pub(super) fn prefetch_entry(&self, position: u32) {
+    pub(super) fn prefetch_entry(&self, position: u32, bytes: usize) {
         if let Some(&word) = self.buckets.likely_word(position) {
             let start = pointer(word).as_ptr();
-            prefetch(start);
+            for line in (0..bytes).step_by(LINE_BYTES) {
+                prefetch(start.wrapping_add(line));
+            }
             // An entry of 48 bytes more often than not lies across two lines.
-            prefetch(start.wrapping_add(47));
+            prefetch(start.wrapping_add(bytes));
         }
     }
 }

@@ -381,12 +381,12 @@ impl SlotTable {
     }
 
     #[inline]
-    pub(super) fn prefetch_entry(&self, position: u32) {
+    pub(super) fn prefetch_entry(&self, position: u32, bytes: usize) {
         match &self.0 {
-            Form::Single(segment) => segment.prefetch_entry(position),
+            Form::Single(segment) => segment.prefetch_entry(position, bytes),
             Form::Split(directory) => {
                 let (_, part) = directory.part(position);
-                part.segment.prefetch_entry(part.local(position));
+                part.segment.prefetch_entry(part.local(position), bytes);
             }
         }
     }
