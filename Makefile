@@ -33,7 +33,7 @@ lint: ## format check, and clippy with warnings as errors
 
 # The benches run once each as tests too, so that they and the answers they check do not rot.
 unit: ## all tests: unit, property, model, integration, benches once each
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test -p ringfort-bench --benches
 
 loom: ## only the model-checked tests of the meeting of cores (part of unit)

@@ -267,7 +267,7 @@ mod tests {
             ("EXPIRE x 10", "0"),
             ("PEXPIREAT a 9223372036854775807", "1"),
             ("PEXPIRETIME a", "9223372036854775807"),
-            ("EXPIRETIME a", "9223372036854775"),
+            ("EXPIRETIME a", "9223372036854776"),
             ("PEXPIREAT a -9223372036854775808", "1"),
             ("EXISTS a", "0"),
         ]);

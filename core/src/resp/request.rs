@@ -381,7 +381,7 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
         loop {
             match rest {
                 [] | [0, ..] => break,
-                [space, ..] if space.is_ascii_whitespace() => break,
+                [b' ' | b'\t' | b'\n' | b'\r', ..] => break,
                 [b'"', tail @ ..] => {
                     rest = double_quoted(tail, &mut word)?;
                     break;
@@ -449,7 +449,9 @@ fn single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]>
 }
 
 fn after_quote(rest: &[u8]) -> Option<&[u8]> {
-    rest.first().is_none_or(|byte| byte.is_ascii_whitespace() || *byte == 0).then_some(rest)
+    rest.first()
+        .is_none_or(|byte| byte.is_ascii_whitespace() || matches!(byte, 0 | 0x0b))
+        .then_some(rest)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::layout::{
     KEY_LENGTH_SHIFT, KIND_SHIFT, Kind, PHASE_BIT, Shape, VALUE_LENGTH_FOLLOWS, VALUE_LENGTH_SHIFT,
     fits_inline, integer_bytes,
 };
-use super::value::{EMBSTR_BYTES_MAX, Encoding, Value, parse_integer};
+use super::value::{EMBSTR_BYTES_MAX, Encoding, Value};
+use crate::number::parse_integer;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;

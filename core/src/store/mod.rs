@@ -26,4 +26,4 @@ pub use entry::{EntryRef, OwnedEntry};
 pub use key::{Hasher, Key};
 pub use layout::ACCESS_MAX;
 pub use scan::Cursor;
-pub use value::{Encoding, Value, parse_integer};
+pub use value::{Encoding, Value};

@@ -3,12 +3,11 @@
 //! A line is words parted by white space. A word may hold `"…"` with `\n \r \t \a \b \xHH` and `\` before any
 //! other character, or `'…'` where only `\'` is special; a closing quote ends its word. Pure functions.
 //!
+//! Inline requests have the same syntax, hence [`split`] is theirs.
+//!
 //! Source: the behaviour of Redis 7.2's configuration reader.
 
-/// White space as C's `isspace` sees it.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
-}
+pub use ringfort_core::resp::request::split_words as split;
 
 /// `line` without the white space that a configuration line may be wrapped in.
 pub fn trim(line: &[u8]) -> &[u8] {
@@ -16,99 +15,6 @@ pub fn trim(line: &[u8]) -> &[u8] {
     let start = line.iter().position(|byte| !is_padding(byte)).unwrap_or(line.len());
     let end = line.iter().rposition(|byte| !is_padding(byte)).map_or(start, |last| last + 1);
     &line[start..end]
-}
-
-/// The words of `line`; `None` when a quote is left open or is followed by something other than white space.
-pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut words = Vec::new();
-    let mut rest = line;
-    loop {
-        match rest {
-            [] => return Some(words),
-            [first, tail @ ..] if is_space(*first) => rest = tail,
-            _ => {
-                let (word, tail) = take_word(rest)?;
-                words.push(word);
-                rest = tail;
-            }
-        }
-    }
-}
-
-fn take_word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut word = Vec::new();
-    loop {
-        match rest {
-            [] | [b' ' | b'\n' | b'\r' | b'\t', ..] => return Some((word, rest)),
-            [b'"', tail @ ..] => return after_quote(take_double_quoted(tail, &mut word)?, word),
-            [b'\'', tail @ ..] => return after_quote(take_single_quoted(tail, &mut word)?, word),
-            [byte, tail @ ..] => {
-                word.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-}
-
-fn after_quote(rest: &[u8], word: Vec<u8>) -> Option<(Vec<u8>, &[u8])> {
-    match rest {
-        [byte, ..] if !is_space(*byte) => None,
-        _ => Some((word, rest)),
-    }
-}
-
-fn take_double_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    loop {
-        match rest {
-            [] => return None,
-            [b'"', tail @ ..] => return Some(tail),
-            [b'\\', b'x', high, low, tail @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                word.push(hex_value(*high) << 4 | hex_value(*low));
-                rest = tail;
-            }
-            [b'\\', byte, tail @ ..] => {
-                word.push(match byte {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 0x08,
-                    b'a' => 0x07,
-                    other => *other,
-                });
-                rest = tail;
-            }
-            [byte, tail @ ..] => {
-                word.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-}
-
-fn take_single_quoted<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Option<&'a [u8]> {
-    loop {
-        match rest {
-            [] => return None,
-            [b'\\', b'\'', tail @ ..] => {
-                word.push(b'\'');
-                rest = tail;
-            }
-            [b'\'', tail @ ..] => return Some(tail),
-            [byte, tail @ ..] => {
-                word.push(*byte);
-                rest = tail;
-            }
-        }
-    }
-}
-
-fn hex_value(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20) - b'a' + 10,
-    }
 }
 
 /// Appends `word` in double quotes, so that [`split`] gives back exactly these bytes.
