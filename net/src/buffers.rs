@@ -10,7 +10,7 @@
 //! The layout is io_uring_register_buf_ring(3): a page-aligned array of 16-byte entries (address, length, buffer
 //! id) whose first entry's reserved field is the ring's tail.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::io;
 use std::ops::Deref;
@@ -61,14 +61,18 @@ impl BufferRing {
             Layout::from_size_align(usize::from(buffers) * buffer_bytes as usize, PAGE_BYTES)
                 .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         // SAFETY: both layouts have a size above zero (asserted above).
-        let (entries, memory) = unsafe { (alloc_zeroed(entries_layout), alloc(memory_layout)) };
+        let (entries, memory) =
+            unsafe { (alloc_zeroed(entries_layout), alloc_zeroed(memory_layout)) };
         let (Some(entries), Some(memory)) = (NonNull::new(entries), NonNull::new(memory)) else {
             handle_alloc_error(memory_layout)
         };
         // The kernel goes through all buffers in turn, so each page will be used: have them now, rather than as
         // page faults of the first requests.
-        // SAFETY: the block is ours, of this size, and nobody else knows it yet.
-        unsafe { memory.write_bytes(0, memory_layout.size()) };
+        for page in (0..memory_layout.size()).step_by(PAGE_BYTES) {
+            // Volatile, or the compiler makes one zeroed allocation of it that touches nothing.
+            // SAFETY: the byte is inside our block, which nobody else knows yet.
+            unsafe { memory.add(page).write_volatile(0) };
+        }
         let ring = BufferRing {
             entries: entries.cast(),
             entries_layout,
