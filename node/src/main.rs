@@ -39,6 +39,12 @@ use std::process::ExitCode;
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 fn main() -> ExitCode {
+    // A core that panics must not leave the others waiting for it.
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::abort();
+    }));
     match config::from_args(std::env::args_os().skip(1)) {
         Err(error) => {
             eprint!("{error}");
