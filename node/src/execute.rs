@@ -177,7 +177,9 @@ impl Core {
         };
         keys().for_each(|(database, key)| database.prefetch_table(&key));
         keys().for_each(|(database, key)| database.prefetch_bucket(&key));
-        keys().for_each(|(database, key)| database.prefetch_entry(&key, database.prefetch_bytes()));
+        // A hint for all: a batch seldom spans databases.
+        let bytes = keys().next().map_or(0, |(database, _)| database.prefetch_bytes());
+        keys().for_each(|(database, key)| database.prefetch_entry(&key, bytes));
     }
 
     /// Sends this round's batch for core `to`.

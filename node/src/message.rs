@@ -93,9 +93,12 @@ impl CommandBatch {
         self.ranges.clear();
         self.buffer.clear();
         self.replies.clear();
-        if self.buffer.capacity() + self.replies.capacity() > KEPT_BYTES_MAX {
-            self.buffer = Vec::new();
-            self.replies = Vec::new();
+        let kept_bytes = self.buffer.capacity()
+            + self.replies.capacity()
+            + self.ranges.capacity() * size_of::<ArgRange>()
+            + self.commands.capacity() * size_of::<RemoteCommand>();
+        if kept_bytes > KEPT_BYTES_MAX {
+            *self = CommandBatch::default();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Commands on whole databases: DBSIZE, KEYS, SCAN, RANDOMKEY, FLUSHDB, FLUSHALL, SWAPDB.
 
-use ringfort_core::args::OwnedArgs;
+use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::NodeCommand;
 use ringfort_core::error::Error;
 use ringfort_core::flush;
@@ -166,14 +166,16 @@ async fn flush(
         }
     })
     .await;
-    {
-        // One effect for the node, not one per shard.
-        let mut core = client.core.borrow_mut();
-        core.shard.effects.verbatim(client.database, &args);
-        core.shard.stats.dirty += 1;
-    }
+    note_change(client, &args);
     client.leave(stopped);
     Ok(client.reply(|reply| reply.ok()))
+}
+
+/// All shards changed: one effect and one change for the node, not one per shard.
+fn note_change(client: &Client, args: &Args) {
+    let mut core = client.core.borrow_mut();
+    core.shard.effects.verbatim(client.database, args);
+    core.shard.stats.dirty += 1;
 }
 
 async fn swap_databases(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
@@ -192,11 +194,7 @@ async fn swap_databases(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Er
         flush::swap_databases(&mut core.shard, one, other, now);
     })
     .await;
-    {
-        let mut core = client.core.borrow_mut();
-        core.shard.effects.verbatim(client.database, &args);
-        core.shard.stats.dirty += 1;
-    }
+    note_change(client, &args);
     client.leave(stopped);
     Ok(client.reply(|reply| reply.ok()))
 }
