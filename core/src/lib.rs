@@ -21,6 +21,7 @@ pub mod long_double;
 pub mod notify;
 pub mod number;
 pub mod pubsub;
+pub mod rdb;
 pub mod resp;
 pub mod scan;
 pub mod sequencer;

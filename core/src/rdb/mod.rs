@@ -1,0 +1,1 @@
+//! Value encodings of RDB, DUMP and RESTORE.

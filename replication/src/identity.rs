@@ -1,0 +1,1 @@
+//! Replication ids, and who may go on where.

@@ -1,0 +1,4 @@
+//! RDB files and streams.
+
+pub mod reader;
+pub mod writer;
