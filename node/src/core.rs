@@ -307,12 +307,18 @@ impl Core {
         self.activity.tick(self.now.mono_us);
     }
 
+    /// Sends a message to another core. What this core did so far is in the log before the other can know of it.
+    pub fn send(&mut self, to: usize, message: Message) {
+        self.publish_effects();
+        self.mailbox.send(to, message);
+    }
+
     /// Runs `job` on core `to`; on this core at once.
     pub fn post(&mut self, to: usize, job: impl FnOnce(&mut Core) + Send + 'static) {
         if to == self.id {
             job(self);
         } else {
-            self.mailbox.send(to, Message::Post(Box::new(job)));
+            self.send(to, Message::Post(Box::new(job)));
         }
     }
 

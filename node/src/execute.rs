@@ -160,7 +160,7 @@ impl Core {
         self.slow.serving = None;
         self.reply_ends = ends;
         batch.replies = replies;
-        self.mailbox.send(from, Message::Replies(batch));
+        self.send(from, Message::Replies(batch));
     }
 
     fn prefetch_batch(&self, batch: &CommandBatch) {
@@ -187,7 +187,7 @@ impl Core {
         if let Some(batch) = self.outgoing[to].take() {
             self.stats.batches += 1;
             self.batches_away[to] += 1;
-            self.mailbox.send(to, Message::Commands(batch));
+            self.send(to, Message::Commands(batch));
         }
     }
 

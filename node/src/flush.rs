@@ -14,6 +14,7 @@ impl Core {
     /// Sends the output of every connection that has some and no send under way, and the batches of commands.
     pub fn flush(&mut self) {
         self.name_slow_entries();
+        self.publish_effects();
         for to in 0..self.cores {
             self.send_batch(to);
         }

@@ -161,7 +161,7 @@ impl Core {
                 Message::Post(job) => job(self),
                 Message::Job(number, job) => {
                     let result = job(self);
-                    self.mailbox.send(from, Message::Result(number, result));
+                    self.send(from, Message::Result(number, result));
                 }
                 Message::Result(number, result) => self.calls.finish(number, result),
                 Message::Connection(socket) => self.admit_connection(socket),
