@@ -3,7 +3,7 @@
 //! A round is: the node queues sends and the like, [`Ring::round`] submits them all and reaps every completion
 //! in one system call, then [`Ring::next_event`] hands them out one by one, and the node may call any method in
 //! between. Receives are multishot into the core's provided buffers ([`crate::buffers`]); a connection has at most
-//! one send in flight, whose buffer the ring owns until it completes.
+//! one send in flight, whose buffer or pieces the ring owns until it completes.
 //!
 //! Everything belongs to the thread that made the ring (single issuer): reached through `&mut`, no locks. A
 //! completion finds its connection by index and generation, and an index is used again only after the last
@@ -14,6 +14,7 @@
 mod accept;
 mod event;
 mod file;
+mod pieces;
 mod send;
 mod wait;
 
@@ -30,7 +31,7 @@ use socket2::SockRef;
 use crate::buffers::{BufferRing, GROUP};
 use accept::Listener;
 use file::{RingFile, Wait};
-use send::Send;
+use send::{PieceSending, Send};
 use wait::{Limit, Wake};
 
 pub use event::{EndReason, Event, RingError, RingOptions, Token};
@@ -98,8 +99,10 @@ struct Connection {
     ended: bool,
     /// Closed by the node; goes when nothing is in flight.
     closing: bool,
-    /// The operation in flight.
+    /// The send in flight.
     send: Option<Send>,
+    /// Zero copy is of no use on this socket.
+    copies: bool,
 }
 
 /// See the file head.
@@ -122,6 +125,7 @@ pub struct Ring {
     enters: u64,
     wake: Option<Wake>,
     limit: Limit,
+    piece_sending: PieceSending,
 }
 
 impl Ring {
@@ -157,6 +161,7 @@ impl Ring {
             enters: 0,
             wake: None,
             limit: Limit { time: Box::new(Timespec::new()), armed: false },
+            piece_sending: PieceSending::new(options.zero_copy_bytes_min),
         })
     }
 
@@ -177,6 +182,7 @@ impl Ring {
                     ended: false,
                     closing: false,
                     send: None,
+                    copies: false,
                 });
                 self.connections.len() as u32 - 1
             }
@@ -187,6 +193,7 @@ impl Ring {
         connection.wanted = true;
         connection.ended = false;
         connection.closing = false;
+        connection.copies = false;
         let slot = ConnectionSlot { index, generation: connection.generation };
         self.attached += 1;
         self.arm_receive(index);
@@ -216,7 +223,8 @@ impl Ring {
     }
 
     /// Closes the connection: no further event for its token, the slot names nothing any more. A send in flight is
-    /// cut off (to let a last reply through, close after its `Sent`), and its buffer freed when the kernel let go.
+    /// cut off (to let a last reply through, close after its `Sent`), and its buffer or pieces freed when the kernel let
+    /// go.
     pub fn close(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connection(slot) else {
             return;
@@ -226,6 +234,7 @@ impl Ring {
         let receiving = connection.receiving;
         let sending = connection.send.is_some();
         if sending {
+            connection.abandon_unacknowledged();
             // Fails the send at once, wherever it waits.
             if let Some(socket) = &connection.socket {
                 let _ = SockRef::from(socket).shutdown(Shutdown::Both);
@@ -436,7 +445,7 @@ impl Ring {
         match operation? {
             Operation::Cancel => None,
             Operation::Receive => self.complete_receive(completion, index, generation, more),
-            Operation::Send => self.complete_send(completion.result(), index, generation),
+            Operation::Send => self.complete_send(completion, index, generation),
             Operation::Accept => self.complete_accept(completion.result(), index as usize, more),
             Operation::Wake => {
                 self.in_flight -= 1;
@@ -511,7 +520,13 @@ impl Ring {
     /// Frees the slot of a closed connection once the kernel has nothing of it any more.
     fn release_if_done(&mut self, index: u32) {
         let connection = &mut self.connections[index as usize];
-        if connection.closing && !connection.receiving && connection.send.is_none() {
+        if !connection.closing || connection.receiving {
+            return;
+        }
+        if connection.awaits_only_notification() {
+            // Comes at once when the socket's last file is gone.
+            connection.socket = None;
+        } else if connection.send.is_none() {
             connection.socket = None;
             connection.generation = connection.generation.wrapping_add(1);
             connection.closing = false;
