@@ -137,6 +137,8 @@ impl Core {
                     }
                 }
                 Event::Sent { token, buffer, result } => self.sent(token, buffer, result),
+                // No connection sends pieces yet.
+                Event::PiecesSent { .. } => {}
                 Event::Ended { token, reason } => {
                     if let Some(index) = self.index_of(token) {
                         self.peer_ended(index, reason);
