@@ -36,6 +36,7 @@ impl Error {
     pub const WATCH_INSIDE_MULTI: Error = Error::new("ERR WATCH inside MULTI is not allowed");
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");
+    pub const BUSY_KEY: Error = Error::new("BUSYKEY Target key name already exists.");
     pub const SAME_OBJECT: Error = Error::new("ERR source and destination objects are the same");
     pub const INVALID_CURSOR: Error = Error::new("ERR invalid cursor");
     pub const FREQUENCY_NOT_TRACKED: Error = Error::new(
