@@ -49,6 +49,7 @@ pub fn exec(
     // All of it runs or none: memory is asked for once, before.
     let wants_memory = transaction.queued.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
     if wants_memory
+        && !connection.session.caller.is_primary
         && core.settings.maxmemory > 0
         && let Err(error) = core.make_room()
     {
@@ -67,6 +68,7 @@ pub fn exec(
     }
     if is_local {
         let started = Ticks::now();
+        connection.wrote = true;
         core.publish_effects();
         run_here(core, index, connection, transaction.queued);
         let mut effects = core.shard.effects.take();
@@ -77,6 +79,7 @@ pub fn exec(
         return Flow::Next;
     }
     let watched_shards = watched_shards(core, connection);
+    connection.wrote = true;
     connection.session.watched.clear();
     let script = Script::new(core.monitor_label(connection), spec, args);
     let args = OwnedArgs::from(*args);

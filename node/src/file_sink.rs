@@ -179,7 +179,7 @@ impl Output {
         Ok(Output::Buffered(writer))
     }
 
-    fn writer(&mut self) -> Pin<&mut dyn AsyncWrite> {
+    fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Unpin)> {
         match self {
             Output::Direct(writer) => Pin::new(writer),
             Output::Buffered(writer) => Pin::new(writer),

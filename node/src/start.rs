@@ -190,7 +190,12 @@ fn random_seeds() -> [u64; 4] {
     })
 }
 
+/// A name for a new history.
+pub fn random_replid() -> ringfort_replication::identity::Replid {
+    ringfort_replication::identity::Replid::from_random(random_bytes())
+}
+
 /// Forty hex digits.
-fn random_hex() -> String {
+pub fn random_hex() -> String {
     random_bytes::<20>().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,6 +9,7 @@ mod latency;
 mod memory;
 mod monitor;
 mod pubsub;
+mod replication;
 mod shutdown;
 mod slowlog;
 
@@ -81,8 +82,9 @@ async fn answer(
         LatencyLatest | LatencyHistory | LatencyReset | LatencyGraph | LatencyDoctor
         | LatencyHistogram => latency::run(client, command, args).await,
         Shutdown => shutdown::shutdown(&client, args),
-        Role => Ok(shutdown::role(&client)),
-        Lastsave => Ok(shutdown::last_save(&client)),
+        Replicaof | Wait | Role | Save | Bgsave | Lastsave => {
+            replication::run(client, command, args).await
+        }
         ClientList | ClientKill | ClientPause | ClientUnpause | ClientUnblock => {
             client::run(client, command, args).await
         }

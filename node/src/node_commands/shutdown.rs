@@ -81,18 +81,3 @@ impl Core {
         true
     }
 }
-
-pub fn role(client: &Client) -> Vec<u8> {
-    client.reply(|reply| {
-        reply.array(3);
-        reply.text("master");
-        reply.int(0);
-        reply.array(0);
-    })
-}
-
-/// The time of the last save: none was made, so as Redis the time of the start.
-pub fn last_save(client: &Client) -> Vec<u8> {
-    let started_s = client.core.borrow().shared.started_ms / 1000;
-    client.reply(|reply| reply.int(started_s))
-}

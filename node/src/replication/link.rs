@@ -56,7 +56,6 @@ pub struct LinkReport {
     pub port: u16,
     pub state: LinkState,
     /// Milliseconds of the monotonic clock.
-    pub last_io_ms: u64,
     pub down_since_ms: u64,
     pub sync_total_bytes: u64,
     pub sync_read_bytes: u64,
@@ -145,6 +144,11 @@ impl PrimaryLink {
         self.held || !self.is_streaming()
     }
 
+    /// The snapshot comes faster than the shards take it.
+    pub fn is_ahead(&mut self) -> bool {
+        self.loader().is_some_and(|loader| loader.is_ahead())
+    }
+
     fn loader(&mut self) -> Option<&mut Loader> {
         match &mut self.phase {
             Phase::Receive(receive) => match &mut receive.sink {
@@ -164,6 +168,8 @@ fn is_drained(connection: &Connection) -> bool {
 /// The link begins nothing until [`Held::release`].
 pub struct Held {
     was_replica: bool,
+    /// The database that the stream stands in.
+    pub stream_database: usize,
 }
 
 /// Lets the link finish what it began, and begin nothing more: the data then are those of the log's end.
@@ -175,7 +181,8 @@ pub async fn hold(core: &CoreHandle) -> Held {
             sleep_ms(core, 1).await;
         }
     }
-    Held { was_replica }
+    let stream_database = on_core(core, 0, |core| core.stream_database).await;
+    Held { was_replica, stream_database }
 }
 
 impl Held {
@@ -257,10 +264,13 @@ async fn connect_once(core: &CoreHandle, following: &Following) -> Option<Answer
     };
     let handshake = Handshake::new(HandshakeConfig {
         user: text(&settings.masteruser.to_string()),
-        password: settings.masterauth.as_option().map(Into::into),
+        password: settings
+            .masterauth
+            .as_option()
+            .map(|password| String::from_utf8_lossy(password).into_owned()),
         listening_port: announced_port,
         announce_ip: text(&settings.replica_announce_ip.to_string()),
-        version: ANNOUNCED_VERSION.to_owned(),
+        version: ANNOUNCED_VERSION,
         ask: Ask::Continue { replid: replication.identity().replid(), offset: replication.log.end() },
         failover: following.failover,
     });
@@ -307,15 +317,21 @@ impl Core {
         self.list_dirty(index);
     }
 
+    pub fn note_link_input(&mut self, connection: &mut Connection, bytes: usize) {
+        let now_ms = self.now.mono_ms();
+        let replication = &self.shared.replication;
+        replication.counters.input_bytes.fetch_add(bytes as u64, Relaxed);
+        replication.link_io_ms.store(now_ms, Relaxed);
+        if let Some(link) = connection.link.as_mut() {
+            link.last_io_ms = now_ms;
+        }
+    }
+
     /// Bytes of the primary; returns how many are the stream's, at the end of `data`.
     pub fn link_received(&mut self, index: u32, connection: &mut Connection, data: &[u8]) -> usize {
-        self.shared.replication.counters.input_bytes.fetch_add(data.len() as u64, Relaxed);
-        let now_ms = self.now.mono_ms();
-        self.shared.replication.link().last_io_ms = now_ms;
         let mut rest = data;
         loop {
             let Some(link) = connection.link.as_mut() else { return 0 };
-            link.last_io_ms = now_ms;
             if link.closing {
                 return 0;
             }
@@ -372,6 +388,11 @@ impl Core {
                 }
                 self.become_streaming(connection);
             }
+            // A primary that knows no PSYNC has no name for its history either.
+            Some(Outcome::Sync) => {
+                crate::notice!("Full resync from a master that does not support PSYNC");
+                self.begin_receive(connection, crate::start::random_replid(), 0);
+            }
             Some(Outcome::FullResync { replid, offset }) => {
                 crate::notice!("Full resync from master: {replid}:{offset}");
                 self.begin_receive(connection, replid, offset);
@@ -393,7 +414,6 @@ impl Core {
             following.failover = false;
         }
         set_state(&self.shared.replication, LinkState::Connected);
-        self.failover_linked();
     }
 
     // --- A full sync --------------------------------------------------------------------------------------
@@ -464,14 +484,7 @@ impl Core {
                 self.fail_sync(&fault);
                 None
             }
-            Ok(Progress::More) => {
-                let is_ahead = matches!(sink, Sink::Shards(loader) if loader.is_ahead());
-                if is_ahead && !connection.receiving_paused {
-                    connection.receiving_paused = true;
-                    self.ring.pause(connection.slot);
-                }
-                Some(data.len())
-            }
+            Ok(Progress::More) => Some(data.len()),
             Ok(Progress::Done { consumed }) => {
                 let phase = std::mem::replace(&mut link.phase, Phase::Finishing);
                 let Phase::Receive(receive) = phase else { unreachable!("matched above") };
@@ -654,6 +667,7 @@ impl Core {
     /// By the clock: acknowledgements, signs of life, and the end of a link that is silent.
     pub fn watch_link(&mut self) {
         const ACK_MS: u64 = 1000;
+        let log_end = self.shared.replication.log.end();
         let now_ms = self.now.mono_ms();
         let timeout_ms = u64::from(self.config.replication.repl_timeout_seconds) * 1000;
         let Some(index) = self.link_index else { return };
@@ -673,7 +687,7 @@ impl Core {
             match link.phase {
                 Phase::Handshake(_) => {}
                 Phase::Receive(_) | Phase::Finishing => link.output.push(b'\n'),
-                Phase::Stream => push_ack(&mut link.output, self.shared.replication.log.end()),
+                Phase::Stream => push_ack(&mut link.output, log_end),
             }
             self.list_dirty(index);
         }

@@ -19,7 +19,7 @@ use ringfort_core::sequencer::ShardSet;
 use ringfort_core::store::{Database, OwnedEntry};
 use ringfort_core::{eviction, slot};
 use ringfort_replication::identity::Replid;
-use ringfort_replication::rdb::reader::{Entry, Item, Reader};
+use ringfort_replication::rdb::{Entry, Item, Reader};
 
 use crate::core::Core;
 use crate::tasks::{CoreHandle, on_all_cores};
@@ -178,7 +178,7 @@ impl Loader {
         let shard = if core.cores == 1 { 0 } else { core.shard_of(slot::slot_of(&entry.key)) };
         if shard == core.id {
             let value = match &entry.value {
-                StoredValue::String(bytes) => Ok(&**bytes),
+                StoredValue::String(bytes) => Ok(bytes.as_ref()),
                 StoredValue::Integer(number) => Err(*number),
             };
             let target = core.load.as_mut().expect("a load is under way");
@@ -405,7 +405,7 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     commit(core, |core| {
         // Who was in step with this data may go on from here: a replica with its primary, or replicas with us.
         if let (Some(replid), Some(offset)) = (position.replid, position.offset) {
-            let replication = &core.shared.replication;
+            let replication = Arc::clone(&core.shared.replication);
             let mut identity = replication.identity();
             replication.log.start(offset);
             if follows {
@@ -416,6 +416,7 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
                 identity.replace(replid);
                 identity.shift(own, offset);
             }
+            drop(identity);
             if !follows {
                 core.post_all(|core| core.shard.effects.enabled = true);
             }

@@ -13,15 +13,16 @@ mod serve;
 mod snapshot;
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ringfort_replication::identity::{Identity, Replid};
 use ringfort_replication::log::Log;
 
 pub use ack::AckWaiters;
-pub use link::{LinkReport, PrimaryLink};
-pub use load::{LoadTarget, load_at_start};
+pub use ack::next_ack;
+pub use link::{Following, LinkReport, LinkState, PrimaryLink};
+pub use load::{LoadTarget, Loader, load_at_start};
 pub use role::{become_primary, follow};
 pub use serve::{ReplicaSession, Stage};
 pub use snapshot::{SnapshotCore, SnapshotReport, save};
@@ -40,6 +41,12 @@ pub struct Replication {
     pub good_replicas: AtomicUsize,
     pub acks: AckWaiters,
     pub link: Mutex<LinkReport>,
+    /// When the primary last sent something, in milliseconds of the monotonic clock.
+    pub link_io_ms: AtomicU64,
+    /// See [`role::restriction`].
+    pub restrictions: AtomicU32,
+    /// `replica-serve-stale-data`.
+    serves_stale: AtomicBool,
     pub snapshot: Mutex<SnapshotReport>,
     /// Replicas that wait for a full sync, in the order in which they asked.
     pub waiting: Mutex<Vec<serve::Waiting>>,
@@ -47,7 +54,6 @@ pub struct Replication {
     pub counters: Counters,
     /// Monotonic milliseconds since when nobody needs the backlog; 0: somebody does.
     pub idle_since_ms: AtomicU64,
-    pub failover: Mutex<ringfort_replication::failover::Failover>,
 }
 
 /// INFO's counters.
@@ -125,12 +131,14 @@ impl Replication {
             good_replicas: AtomicUsize::new(0),
             acks: AckWaiters::default(),
             link: Mutex::default(),
+            link_io_ms: AtomicU64::new(0),
+            restrictions: AtomicU32::new(0),
+            serves_stale: AtomicBool::new(true),
             snapshot: Mutex::default(),
             waiting: Mutex::default(),
             loading: Loading::default(),
             counters: Counters::default(),
             idle_since_ms: AtomicU64::new(0),
-            failover: Mutex::default(),
         }
     }
 

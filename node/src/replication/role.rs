@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ringfort_core::command::{Flags, Handler, NodeCommand, SessionCommand, Spec};
+use ringfort_core::command::{Flags, Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::flush;
 use ringfort_core::sequencer::ShardSet;
-use ringfort_replication::identity::Replid;
 
 use crate::connection::Connection;
 use crate::core::Core;
@@ -120,11 +119,6 @@ impl Core {
         }
         Ok(())
     }
-
-    /// Whether the failover that this node began is over; its new primary answered.
-    pub fn failover_linked(&mut self) {
-        super::failover::linked(self);
-    }
 }
 
 /// Empties all databases, with all shards stopped.
@@ -175,8 +169,7 @@ pub async fn become_primary(core: &CoreHandle) {
         core.shard.effects.enabled = logged;
     })
     .await;
-    let replid = crate::start::random_hex();
-    let replid = Replid::parse(replid.as_bytes()).expect("forty hexadecimal digits");
+    let replid = crate::start::random_replid();
     let end = replication.log.end();
     replication.identity().shift(replid, end);
     replication.log.forget_database();
@@ -199,7 +192,6 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         on_all_cores(core, |core| {
             core.shard.settings.is_replica = true;
             core.shard.effects.enabled = false;
-            core.stream_database = 0;
         })
         .await;
         stopped.release(core);
@@ -221,9 +213,4 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         core.new_tasks.push(Box::pin(link::follow(handle, attempt)));
     })
     .await;
-}
-
-#[allow(unused)]
-fn is_admin(spec: &Spec) -> bool {
-    matches!(spec.handler, Handler::Node(NodeCommand::Shutdown))
 }

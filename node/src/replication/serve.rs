@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use ringfort_core::args::Args;
 use ringfort_core::error::Error;
-use ringfort_core::number;
-use ringfort_core::resp::Reply;
-use ringfort_replication::handshake::{ReplconfRequest, ReplicaCapabilities, parse_replconf};
+use ringfort_core::session::ReplyMode;
+use ringfort_replication::handshake::{ReplconfOption, ReplicaCapabilities, parse_replconf};
 use ringfort_replication::identity::{Decision, PsyncRequest, Replid};
 use ringfort_replication::log::Reader;
 
@@ -67,8 +66,6 @@ pub struct Waiting {
     pub replica: Arc<Replica>,
     /// It takes a payload that ends with a mark instead of having a length.
     pub eof: bool,
-    /// The RDB version to write.
-    pub rdb_version: u16,
     pub since_ms: u64,
 }
 
@@ -77,7 +74,6 @@ pub struct ReplicaSession {
     pub port: u16,
     pub announced_ip: Option<String>,
     pub capabilities: ReplicaCapabilities,
-    pub version: Option<String>,
     /// It wants a snapshot and nothing behind it.
     pub rdb_only: bool,
     /// Shared with the other cores from PSYNC on.
@@ -108,7 +104,6 @@ impl Default for ReplicaSession {
             port: 0,
             announced_ip: None,
             capabilities: ReplicaCapabilities::default(),
-            version: None,
             rdb_only: false,
             shared: None,
             reader: None,
@@ -219,32 +214,26 @@ impl Core {
             }
             return Ok(());
         }
-        if args.len() % 2 == 0 {
-            return Err(Error::SYNTAX);
-        }
-        let words: Vec<&[u8]> = args.from(1).iter().collect();
-        let requests = parse_replconf(&words).map_err(Error::text)?;
+        let request = parse_replconf(args)?;
         let is_linked = connection.replica.as_ref().is_some_and(|replica| replica.is_linked());
-        for request in requests {
-            match request {
-                ReplconfRequest::Ack { offset } => {
-                    self.acknowledged(index, connection, offset);
-                    return Ok(());
-                }
-                ReplconfRequest::Getack => return Ok(()),
-                _ if is_linked => {}
-                request => {
-                    let replica = connection.replica.get_or_insert_default();
-                    match request {
-                        ReplconfRequest::ListeningPort(port) => replica.port = port,
-                        ReplconfRequest::IpAddress(ip) => replica.announced_ip = Some(ip),
-                        ReplconfRequest::Capabilities(more) => replica.capabilities.add(more),
-                        ReplconfRequest::Version(version) => replica.version = Some(version),
-                        ReplconfRequest::RdbOnly(only) => replica.rdb_only = only,
-                        _ => {}
+        for option in request.options {
+            if let ReplconfOption::Ack { offset, .. } = option {
+                self.acknowledged(index, connection, offset);
+            } else if !is_linked {
+                let replica = connection.replica.get_or_insert_default();
+                match option {
+                    ReplconfOption::ListeningPort(port) => replica.port = port,
+                    ReplconfOption::IpAddress(ip) => replica.announced_ip = Some(ip),
+                    ReplconfOption::Capabilities(more) => {
+                        replica.capabilities = replica.capabilities.with(more);
                     }
+                    ReplconfOption::RdbOnly(only) => replica.rdb_only = only,
+                    _ => {}
                 }
             }
+        }
+        if !request.answered {
+            return Ok(());
         }
         reply_to(connection).ok();
         Ok(())
@@ -265,9 +254,6 @@ impl Core {
         }
         if self.shared.shutting_down.load(Relaxed) {
             return Err(Error::new("ERR Can't SYNC while the server is shutting down"));
-        }
-        if args.len() > 3 {
-            return self.psync_failover(index, connection, args);
         }
         let replication = Arc::clone(&self.shared.replication);
         if replication.is_replica() && !replication.link().is_up() {
@@ -295,8 +281,9 @@ impl Core {
         });
         let mut continued = None;
         if is_psync {
-            let asked = PsyncRequest::parse(&args[1], &args[2]);
-            let log = replication.log.is_active().then(|| (replication.log.first(), replication.log.end()));
+            let asked = PsyncRequest::parse(args)?;
+            let log = &replication.log;
+            let log = log.is_active().then(|| log.first()..=log.end());
             let identity = replication.identity();
             match identity.decide(&asked, log) {
                 Decision::Continue { from } => {
@@ -311,7 +298,8 @@ impl Core {
             }
         }
         replica.shared = Some(Arc::clone(&shared));
-        connection.session.reply_mode = ringfort_core::session::ReplyMode::On;
+        // What it is sent from here on is no replies.
+        connection.session.reply_mode = ReplyMode::Off;
         if let Some((from, reader, replid)) = continued {
             replication.counters.sync_partial_ok.fetch_add(1, Relaxed);
             crate::notice!(
@@ -337,14 +325,12 @@ impl Core {
             return Ok(Flow::Next);
         }
         let eof = replica.capabilities.eof;
-        let rdb_version = self.rdb_version_for(replica.version.as_deref());
         let waiting = Waiting {
             core: self.id,
             index,
             generation: self.generation(index),
             replica: Arc::clone(&shared),
             eof,
-            rdb_version,
             since_ms: self.now.mono_ms(),
         };
         replication.replicas().push(shared);
@@ -409,12 +395,22 @@ impl Core {
         self.list_dirty(index);
     }
 
-    /// Part of the snapshot; an empty one with `ended` is the end. Gives back what cannot be delivered.
-    pub fn add_payload(&mut self, waiting: &Waiting, pieces: Vec<Bytes>, ended: bool) {
-        let Some(connection) = self.connection_of(waiting.index, waiting.generation) else {
+    /// Part of the snapshot, its last one if `ended`. The streamer is told if the replica is gone.
+    pub fn add_payload(
+        &mut self,
+        waiting: &Waiting,
+        pieces: Vec<Bytes>,
+        ended: bool,
+        streamer: usize,
+    ) {
+        let (core, index, generation) = (self.id, waiting.index, waiting.generation);
+        let connection = self.connection_of(index, generation);
+        let Some(replica) = connection.and_then(|connection| connection.replica.as_mut()) else {
+            self.post(streamer, move |streamer| {
+                streamer.payload_sent(core, index, generation, usize::MAX);
+            });
             return;
         };
-        let Some(replica) = connection.replica.as_mut() else { return };
         replica.payload_bytes += pieces.iter().map(Bytes::len).sum::<usize>();
         replica.payload.extend(pieces);
         replica.payload_ended |= ended;
@@ -592,18 +588,7 @@ impl Core {
 /// Replies that may be unsent when a connection becomes a replica: what it asked before in one go.
 const OUTPUT_MAX: usize = 1 << 16;
 
-/// The offset of REPLCONF ACK and the like.
-pub fn parse_offset(text: &[u8]) -> Option<u64> {
-    number::parse_integer(text).and_then(|offset| u64::try_from(offset).ok())
-}
-
 /// The line that begins a full sync.
 pub fn full_resync_line(replid: &Replid, offset: u64) -> String {
     format!("+FULLRESYNC {replid} {offset}\r\n")
-}
-
-#[allow(unused)]
-fn reply_error(connection: &mut Connection, error: &Error) {
-    let protocol = connection.session.protocol;
-    Reply::new(connection.reply_buffer(), protocol).error(error);
 }

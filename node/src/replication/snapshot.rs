@@ -25,7 +25,7 @@ use ringfort_replication::rdb::writer;
 
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
-use crate::tasks::{CoreHandle, on_all_cores, on_core};
+use crate::tasks::{CoreHandle, on_all_cores};
 use crate::transaction::stop;
 
 use super::serve::{Waiting, full_resync_line};
@@ -134,9 +134,7 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut
     let primary = !replication.is_replica();
     if log_it && !replication.log.is_active() {
         // Writes were not counted so far: this is a new history.
-        let replid = crate::start::random_hex();
-        let mut identity = replication.identity();
-        identity.replace(Replid::parse(replid.as_bytes()).expect("forty hexadecimal digits"));
+        replication.identity().replace(crate::start::random_replid());
         replication.log.start(replication.log.end());
     }
     let logged = replication.log.is_active();
@@ -145,9 +143,11 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut
         (snapshot::begin(&mut core.shard, options), core.shard.stats.dirty)
     })
     .await;
-    // Who loads the snapshot knows the database from it, but older replicas want to be told.
-    let database = replication.log.database();
-    replication.log.forget_database();
+    // A primary says SELECT behind the cut; a replica's stream goes on in the database where it stands.
+    let database = if primary { None } else { Some(held.stream_database as u32) };
+    if primary {
+        replication.log.forget_database();
+    }
     let offset = replication.log.end();
     let replid = replication.identity().replid();
     stopped.release(core);
@@ -188,18 +188,19 @@ fn release(core: &CoreHandle) {
 impl Cut {
     fn header(&self, core: &Core, version: u16) -> Vec<u8> {
         let mut out = Vec::new();
-        writer::header(&mut out, version);
-        writer::aux(&mut out, "redis-ver", crate::config::REDIS_VERSION.as_bytes());
-        writer::aux_integer(&mut out, "redis-bits", i64::from(usize::BITS));
-        writer::aux_integer(&mut out, "ctime", core.now.wall_ms / 1000);
-        writer::aux_integer(&mut out, "used-mem", core.memory_bytes() as i64);
-        if self.logged {
-            let database = self.database.map_or(0, i64::from);
-            writer::aux_integer(&mut out, "repl-stream-db", database);
-            writer::aux(&mut out, "repl-id", self.replid.to_string().as_bytes());
-            writer::aux_integer(&mut out, "repl-offset", self.offset as i64);
-        }
-        writer::aux_integer(&mut out, "aof-base", 0);
+        writer::write_header(&mut out, version);
+        let replication = self.logged.then(|| writer::ReplicationFacts {
+            stream_database: self.database.unwrap_or(0),
+            replid: self.replid.as_str(),
+            repl_offset: self.offset,
+        });
+        let facts = writer::Facts {
+            redis_version: crate::config::REDIS_VERSION,
+            created_at_seconds: core.now.wall_ms / 1000,
+            used_memory_bytes: core.memory_bytes(),
+            replication,
+        };
+        writer::write_facts(&mut out, &facts);
         out
     }
 }
@@ -250,12 +251,12 @@ impl Gather {
         for taker in self.takers.iter_mut().filter(|taker| !taker.failed) {
             match &taker.kind {
                 TakerKind::Replica(waiting) => {
-                    let (waiting, mut pieces) = (waiting.clone(), pieces.clone());
+                    let (waiting, mut pieces, streamer) = (waiting.clone(), pieces.clone(), core.id);
                     if ended {
                         pieces.push(self.mark.to_vec().into());
                     }
                     core.post(waiting.core, move |core| {
-                        core.add_payload(&waiting, pieces, ended);
+                        core.add_payload(&waiting, pieces, ended, streamer);
                     });
                 }
                 TakerKind::File(Some(sink)) => sink.write(pieces.iter().cloned()),
@@ -279,10 +280,10 @@ impl Gather {
         if self.database != Some(database) {
             self.database = Some(database);
             let mut frame = Vec::new();
-            writer::select(&mut frame, database as u32);
+            writer::write_select(&mut frame, database as u32);
             if !std::mem::replace(&mut self.sized[database], true) {
                 let size = self.sizes[database];
-                writer::resize(&mut frame, size.keys, size.expiring);
+                writer::write_resize(&mut frame, size.keys, size.expiring);
             }
             self.write(core, frame);
         }
@@ -310,7 +311,7 @@ impl Gather {
 
     fn end(&mut self, core: &mut Core) {
         let mut frame = Vec::new();
-        writer::end(&mut frame, self.checksum);
+        writer::write_end(&mut frame, self.checksum);
         self.hand_over(core, vec![frame.into()], true);
     }
 }
@@ -417,10 +418,9 @@ impl Core {
         });
     }
 
-    /// The RDB version for a replica that announced `version` of itself, or nothing.
-    pub fn rdb_version_for(&self, version: Option<&str>) -> u16 {
-        let compat9 = self.config.persistence.rdb_compat == crate::config::RdbCompat::Nine;
-        writer::version_for(version, compat9)
+    /// The RDB version to write. Strings need none that is newer, whatever the reader announces.
+    pub fn rdb_version(&self) -> u16 {
+        writer::version(self.config.persistence.rdb_compat == crate::config::RdbCompat::Nine)
     }
 }
 
@@ -428,7 +428,7 @@ impl Core {
 async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
     let (streamed, filed): (Vec<_>, Vec<_>) =
         waiters.into_iter().partition(|waiting| diskless && waiting.eof);
-    let version = streamed.iter().chain(&filed).map(|waiting| waiting.rdb_version).min().unwrap_or(10);
+    let version = core.borrow().rdb_version();
     let options = {
         let core = core.borrow();
         let count = streamed.len() + filed.len();
@@ -540,7 +540,7 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
         let mut report = lock(&core.shared.replication.snapshot);
         report.saving_since_ms = Some(core.now.mono_ms());
         report.last_try_s = core.now.wall_ms / 1000;
-        (options, path, core.rdb_version_for(None), core.now.mono_ms())
+        (options, path, core.rdb_version(), core.now.mono_ms())
     };
     let cut = cut(core, options, false).await;
     let dirty = cut.dirty;
@@ -589,9 +589,4 @@ impl Core {
             lock(&self.shared.replication.snapshot).scheduled = true;
         }
     }
-}
-
-#[allow(unused)]
-async fn unused(core: &CoreHandle) {
-    on_core(core, 0, |_| ()).await;
 }
