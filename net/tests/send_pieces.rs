@@ -159,7 +159,7 @@ impl Sender {
         self.close();
         while self.ring.attached() > 0 {
             self.ring.round_waiting().unwrap();
-            while let Some(event) = self.ring.next_event() {
+            if let Some(event) = self.ring.next_event() {
                 panic!("{event:?} after closing");
             }
         }

@@ -41,6 +41,8 @@ pub(super) struct PieceSending {
     zero_copy_bytes_min: usize,
     zero_copied_bytes: u64,
     copied_bytes: u64,
+    /// Boxed as they will be in flight, so that taking one allocates nothing.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<PieceSend>>,
 }
 
