@@ -132,10 +132,12 @@ impl Core {
         ];
         self.cron.ops.sample(self.now.mono_us, totals);
         self.end_pause_if_due();
+        self.run_replication_cron();
         self.close_idle_clients();
         self.evict_clients();
         self.shared.peak_memory_bytes.fetch_max(self.memory_bytes() as i64, Relaxed);
         self.shared.cores[self.id].keys.store(self.shard.len() as u64, Relaxed);
+        self.shared.cores[self.id].changes.store(self.shard.stats.dirty, Relaxed);
     }
 
     /// Brings the time that the core was busy up to date.

@@ -16,6 +16,8 @@ pub struct CoreCounters {
     pub evictable_keys: AtomicU64,
     /// Keys in all databases.
     pub keys: AtomicU64,
+    /// Changes since the start.
+    pub changes: AtomicU64,
     /// `memory_bytes` when the core had just started.
     pub startup_bytes: AtomicI64,
     /// Connections dealt to the core and not closed yet.

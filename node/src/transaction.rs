@@ -39,6 +39,12 @@ pub async fn stop(core: &CoreHandle, shards: ShardSet) -> Stopped {
     Stopped { id, shards }
 }
 
+/// Stops all shards.
+pub async fn stop_all(core: &CoreHandle) -> Stopped {
+    let all = ShardSet::all(core.borrow().cores);
+    stop(core, all).await
+}
+
 impl Stopped {
     /// Publishes what was done as one piece, then lets every shard go on: what they do next comes behind it.
     pub fn release_with(self, core: &CoreHandle, effects: &mut Effects) {

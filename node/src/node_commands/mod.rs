@@ -81,7 +81,7 @@ async fn answer(
         SlowlogGet | SlowlogLen | SlowlogReset => slowlog::run(client, command, args).await,
         LatencyLatest | LatencyHistory | LatencyReset | LatencyGraph | LatencyDoctor
         | LatencyHistogram => latency::run(client, command, args).await,
-        Shutdown => shutdown::shutdown(&client, args),
+        Shutdown => shutdown::shutdown(&client, args).await,
         Replicaof | Wait | Role | Save | Bgsave | Lastsave => {
             replication::run(client, command, args).await
         }

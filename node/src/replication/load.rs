@@ -15,7 +15,6 @@ use ringfort_core::error::Error;
 use ringfort_core::flush;
 use ringfort_core::rdb::entry::AccessHint;
 use ringfort_core::rdb::value::StoredValue;
-use ringfort_core::sequencer::ShardSet;
 use ringfort_core::store::{Database, OwnedEntry};
 use ringfort_core::{eviction, slot};
 use ringfort_replication::identity::Replid;
@@ -23,7 +22,7 @@ use ringfort_replication::rdb::{Entry, Item, Reader};
 
 use crate::core::Core;
 use crate::tasks::{CoreHandle, on_all_cores};
-use crate::transaction::stop;
+use crate::transaction::stop_all;
 
 use super::Loading;
 
@@ -282,8 +281,7 @@ pub async fn commit(
     core: &CoreHandle,
     inside: impl FnOnce(&mut Core),
 ) -> Result<(), String> {
-    let all = ShardSet::all(core.borrow().cores);
-    let stopped = stop(core, all).await;
+    let stopped = stop_all(core).await;
     let duplicates = on_all_cores(core, |core| {
         core.load.as_ref().map_or(0, |target| target.duplicates)
     })
@@ -400,6 +398,7 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     crate::notice!("Loading RDB file {}, {} bytes", path.display(), metadata.len());
     let now_s = core.borrow().now.wall_ms / 1000;
     replication.loading.begin(Loading::REFUSING, metadata.len(), now_s);
+    replication.update_loading();
     let position = read_file(core, &path, !follows, false).await;
     let position = position.map_err(|error| format!("{}: {error}", path.display()))?;
     commit(core, |core| {
@@ -429,5 +428,6 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     crate::notice!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
     crate::notice!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
     replication.loading.end();
+    replication.update_loading();
     Ok(())
 }

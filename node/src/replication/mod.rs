@@ -5,6 +5,8 @@
 //! the crate `replication`.
 
 mod ack;
+mod cron;
+mod failover;
 mod link;
 mod load;
 mod publish;
@@ -21,6 +23,7 @@ use ringfort_replication::log::Log;
 
 pub use ack::AckWaiters;
 pub use ack::next_ack;
+pub use failover::failover_word;
 pub use link::{Following, LinkReport, LinkState, PrimaryLink};
 pub use load::{LoadTarget, Loader, load_at_start};
 pub use role::{become_primary, follow};
@@ -54,6 +57,9 @@ pub struct Replication {
     pub counters: Counters,
     /// Monotonic milliseconds since when nobody needs the backlog; 0: somebody does.
     pub idle_since_ms: AtomicU64,
+    /// When replicas were last sent a PING.
+    pub pinged_ms: AtomicU64,
+    pub shutdown: AtomicU8,
 }
 
 /// INFO's counters.
@@ -139,6 +145,8 @@ impl Replication {
             loading: Loading::default(),
             counters: Counters::default(),
             idle_since_ms: AtomicU64::new(0),
+            pinged_ms: AtomicU64::new(0),
+            shutdown: AtomicU8::new(0),
         }
     }
 

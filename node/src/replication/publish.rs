@@ -42,7 +42,8 @@ impl Core {
         if !self.shard.effects.enabled {
             return;
         }
-        let mut command = Effects { enabled: true, ..Effects::default() };
+        let mut command = Effects::default();
+        command.enabled = true;
         command.verbatim(0, args);
         self.publish_effects();
         for (_, bytes) in command.iter() {

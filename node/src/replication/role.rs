@@ -6,12 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use ringfort_core::command::{Flags, Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::flush;
-use ringfort_core::sequencer::ShardSet;
 
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::tasks::{CoreHandle, on_all_cores, on_core, sleep_ms};
-use crate::transaction::stop;
+use crate::transaction::stop_all;
 
 use super::link::{self, Following};
 use super::{Loading, Replication};
@@ -123,7 +122,7 @@ impl Core {
 
 /// Empties all databases, with all shards stopped.
 pub async fn empty_data(core: &CoreHandle) {
-    let stopped = stop(core, ShardSet::all(core.borrow().cores)).await;
+    let stopped = stop_all(core).await;
     on_all_cores(core, |core| {
         let now = core.now.wall_ms;
         let detached = flush::flush_all(&mut core.shard, now);
@@ -161,7 +160,7 @@ pub async fn become_primary(core: &CoreHandle) {
         return;
     }
     stop_following(core).await;
-    let stopped = stop(core, ShardSet::all(core.borrow().cores)).await;
+    let stopped = stop_all(core).await;
     replication.is_replica.store(false, Relaxed);
     let logged = replication.log.is_active();
     on_all_cores(core, move |core| {
@@ -187,7 +186,7 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
     if replication.is_replica() {
         stop_following(core).await;
     } else {
-        let stopped = stop(core, ShardSet::all(core.borrow().cores)).await;
+        let stopped = stop_all(core).await;
         replication.is_replica.store(true, Relaxed);
         on_all_cores(core, |core| {
             core.shard.settings.is_replica = true;

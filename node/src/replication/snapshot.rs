@@ -17,7 +17,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use ringfort_core::rdb::crc64;
-use ringfort_core::sequencer::ShardSet;
 use ringfort_core::snapshot::{self, DatabaseSize};
 use ringfort_core::store::{Captured, Detached};
 use ringfort_replication::identity::Replid;
@@ -26,7 +25,7 @@ use ringfort_replication::rdb::writer;
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
 use crate::tasks::{CoreHandle, on_all_cores};
-use crate::transaction::stop;
+use crate::transaction::stop_all;
 
 use super::serve::{Waiting, full_resync_line};
 use super::{link, lock};
@@ -40,7 +39,7 @@ const CREDIT_BYTES: i64 = 4 << 20;
 
 /// Values from this length on are sent by reference, in bytes: below, a copy costs less than a piece of its own
 /// (measured with `gather`, in the net crate's examples).
-const REFERENCE_BYTES_MIN: usize = 16 << 10;
+const REFERENCE_BYTES_MIN: usize = 2 << 10;
 
 /// What INFO and LASTSAVE say of snapshots.
 #[derive(Debug, Default)]
@@ -128,7 +127,7 @@ impl SnapshotCore {
 /// Stops all shards, begins the snapshot on each, and reads the log's end. `log_it`: from here on there must be a log.
 async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut {
     let held = link::hold(core).await;
-    let stopped = stop(core, ShardSet::all(core.borrow().cores)).await;
+    let stopped = stop_all(core).await;
     let started_us = ringfort_net::clock::monotonic_us();
     let replication = Arc::clone(&core.borrow().shared.replication);
     let primary = !replication.is_replica();

@@ -4,7 +4,6 @@
 
 mod gather;
 pub mod process;
-mod replication;
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -92,6 +91,8 @@ macro_rules! fields {
         {$(let _ = write!($text, concat!($name, ":{}\r\n"), $value);)*}
     };
 }
+
+mod replication;
 
 /// Bytes as people read them: 1.50M.
 fn human(bytes: u64) -> String {
@@ -431,6 +432,7 @@ impl Info<'_> {
             "spins": summary.total(|core| core.spins),
             "spins_fruitful": summary.total(|core| core.spins_fruitful),
         );
+        self.replication_of_our_own(text);
         let uptime_us =
             (ringfort_net::clock::wall_clock_ms() - self.core.shared.started_ms).max(1) * 1000;
         for (at, core) in summary.cores.iter().enumerate() {
