@@ -231,7 +231,7 @@ impl Failover {
 
     /// Time passes.
     pub fn tick(&mut self, now_ms: u64) {
-        if !self.next_timeout_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
+        if self.next_timeout_ms().is_none_or(|deadline_ms| now_ms < deadline_ms) {
             return;
         }
         match (self.request.force, self.request.target.clone()) {
