@@ -77,7 +77,7 @@ enum State {
         announced: u64,
         missing: u64,
     },
-    Mark(Mark),
+    Mark(Box<Mark>),
     Done,
 }
 
@@ -221,7 +221,7 @@ fn parse_header(line: &[u8]) -> Result<State, BulkError> {
     match line {
         [b'-', ..] => Err(BulkError::Refused(text())),
         [b'$', b'E', b'O', b'F', b':', mark @ ..] => match mark.try_into() {
-            Ok(mark) => Ok(State::Mark(Mark::new(mark))),
+            Ok(mark) => Ok(State::Mark(Box::new(Mark::new(mark)))),
             Err(_) => Err(BulkError::WrongHeader(text())),
         },
         [b'$', digits @ ..] => match ringfort_core::number::parse_integer(digits) {

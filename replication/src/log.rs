@@ -7,7 +7,7 @@
 //! number `end` (from one) is the last one written, and a replica that has it asks for `end + 1`.
 //!
 //! Shared by all threads; the state is under a mutex that is taken once per append, reading takes none. This is
-//! the one place of the crate that knows threads, and the only one with `unsafe`: [`chain`] and [`page`], whose
+//! the one place of the crate that knows threads, and the only one with `unsafe`: `chain` and `page`, whose
 //! publishing of bytes `model` checks with loom.
 //!
 //! Deliberately absent: waking anyone (who appends knows whom to tell), and any knowledge of commands beyond the

@@ -228,7 +228,14 @@ impl Handshake {
                 }
             }
             Command::Psync if is_error => self.handle_refusal(line, text())?,
-            Command::Psync => self.outcome = Some(parse_outcome(line).ok_or_else(unexpected)?),
+            Command::Psync => {
+                let outcome = parse_outcome(line).ok_or_else(unexpected)?;
+                // There is nothing that a replica without data could go on from.
+                if self.config.ask == Ask::Fresh && matches!(outcome, Outcome::Continue { .. }) {
+                    return Err(unexpected());
+                }
+                self.outcome = Some(outcome);
+            }
         }
         Ok(())
     }
@@ -372,7 +379,8 @@ mod tests {
 
     /// The outcome of `answer` to PSYNC, and what is left of it.
     fn check(answer: &str, expected: Result<(Outcome, &str), HandshakeError>) {
-        let (mut handshake, _) = introduced(config(), "+OK\r\n+OK\r\n+OK\r\n");
+        let ask = Ask::Continue { replid: replid(), offset: 1 };
+        let (mut handshake, _) = introduced(Config { ask, ..config() }, "+OK\r\n+OK\r\n+OK\r\n");
         let result = handshake.receive(answer.as_bytes());
         let result =
             result.map(|taken| (handshake.poll_outcome().expect("an outcome"), &answer[taken..]));
@@ -476,6 +484,13 @@ mod tests {
         check(&long, Err(HandshakeError::LineTooLong { to: "PSYNC" }));
         check(&format!("{long}\n"), Err(HandshakeError::LineTooLong { to: "PSYNC" }));
         check("-NOAUTH no\r\n", Err(HandshakeError::Refused("-NOAUTH no".into())));
+    }
+
+    #[test]
+    fn replica_without_data_cannot_be_told_to_go_on() {
+        let (mut handshake, _) = introduced(config(), "+OK\r\n+OK\r\n+OK\r\n");
+        let unexpected = HandshakeError::Unexpected { to: "PSYNC", answer: "+CONTINUE".into() };
+        assert_eq!(handshake.receive(b"+CONTINUE\r\n"), Err(unexpected));
     }
 
     #[test]
