@@ -63,7 +63,33 @@ impl From<DecodeError> for Stop {
     }
 }
 
+/// A string under a key, both written as they are.
+pub(super) struct PlainEntry<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    /// Bytes of the entry.
+    pub(super) bytes: usize,
+}
+
 impl Frame {
+    /// What nearly every step of a full sync comes upon, apart from the rest, because a [`Step`] that is handed on and
+    /// on costs more than all else (64 ns an entry of 47 bytes, and 34 so). `None`: something else, or not all of it.
+    #[inline(always)]
+    pub(super) fn plain_entry<'a>(&self, unread: &'a [u8]) -> Option<PlainEntry<'a>> {
+        if unread.first() != Some(&value::STRING) || !matches!(self.place, Place::Items) {
+            return None;
+        }
+        let (key, rest) = plain_string(&unread[1..])?;
+        let (value, rest) = plain_string(rest)?;
+        Some(PlainEntry { key, value, bytes: unread.len() - rest.len() })
+    }
+
+    /// Expiry and access of the entry that was taken.
+    #[inline]
+    pub(super) fn take_attributes(&mut self) -> (Option<i64>, AccessHint) {
+        (self.expire_at.take(), std::mem::take(&mut self.access))
+    }
+
     #[inline]
     pub(super) fn step<'a>(&mut self, input: &mut Input<'a>) -> Result<Step<'a>, Stop> {
         match self.place {
@@ -130,8 +156,7 @@ impl Frame {
     fn entry<'a>(&mut self, input: &mut Input<'a>) -> Result<Step<'a>, Stop> {
         let key = string::parse_bytes(input)?;
         let value = value::parse(value::STRING, input)?;
-        let (expire_at, access) =
-            (self.expire_at.take(), std::mem::replace(&mut self.access, AccessHint::None));
+        let (expire_at, access) = self.take_attributes();
         Ok(Step::Item(Item::Entry(Entry { key, value, expire_at, access })))
     }
 
@@ -189,6 +214,19 @@ impl Frame {
         }
         Ok(Step::Passed)
     }
+}
+
+/// A string of less than 16 KiB that is written as it is, and what follows it.
+#[inline(always)]
+fn plain_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match *bytes {
+        [length @ ..64, ref rest @ ..] => (usize::from(length), rest),
+        [upper @ 64..128, lower, ref rest @ ..] => {
+            (usize::from(upper & 63) << 8 | usize::from(lower), rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
 }
 
 fn after_range(left: u64) -> Place {

@@ -9,8 +9,9 @@
 
 use super::error::{RdbError, Reason};
 use super::frame::{Frame, Step, Stop};
-use super::item::Item;
-use ringfort_core::rdb::{Input, crc64};
+use super::item::{Entry, Item};
+use ringfort_core::rdb::{Input, StoredValue, crc64};
+use std::borrow::Cow;
 
 /// How much is read before it is counted into the checksum: less than a core's first cache.
 const CHECKSUM_STRIDE_BYTES: usize = 16 << 10;
@@ -77,7 +78,18 @@ impl Reader {
             if self.outcome.is_some() || self.buffer.len() - self.at < self.needs {
                 return self.outcome.clone().unwrap_or(Ok(())).map(|()| None);
             }
+            if self.at - self.sum.counted >= CHECKSUM_STRIDE_BYTES {
+                self.sum.count(&self.buffer, self.at);
+            }
             let start = self.at;
+            if let Some(plain) = self.frame.plain_entry(&self.buffer[start..]) {
+                self.at += plain.bytes;
+                self.needs = 1;
+                let (expire_at, access) = self.frame.take_attributes();
+                let (key, value) = (Cow::Borrowed(plain.key), Cow::Borrowed(plain.value));
+                let value = StoredValue::String(value);
+                return Ok(Some(Item::Entry(Entry { key, value, expire_at, access })));
+            }
             let mut input = Input::new(&self.buffer[start..]);
             let step = match self.frame.step(&mut input) {
                 Ok(step) => step,
@@ -93,11 +105,6 @@ impl Reader {
             };
             self.at = start + input.position();
             self.needs = 1;
-            if self.at - self.sum.counted >= CHECKSUM_STRIDE_BYTES
-                && !matches!(step, Step::End { .. })
-            {
-                self.sum.count(&self.buffer, self.at);
-            }
             match step {
                 Step::Item(item) => return Ok(Some(item)),
                 Step::Passed => {}
