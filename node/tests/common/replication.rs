@@ -344,3 +344,45 @@ pub fn number_over(client: &mut Client, field: &str) -> i64 {
     let text = info_field(client, field);
     text.parse().unwrap_or_else(|_| panic!("{field}:{text}"))
 }
+
+/// The pairs of primary and replica that every behaviour must hold for.
+pub const PAIRS: [(Server, Server); 3] = [
+    (Server::Redis, Server::Ours(2)),
+    (Server::Ours(2), Server::Redis),
+    (Server::Ours(4), Server::Ours(1)),
+];
+
+/// Stops a process without ending it, until this value goes: its sockets stay open and silent.
+pub struct Stopped {
+    pid: u32,
+}
+
+impl Stopped {
+    pub fn stop(node: &Node) -> Stopped {
+        signal(node.pid(), "STOP");
+        Stopped { pid: node.pid() }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal(self.pid, "CONT");
+    }
+}
+
+fn signal(pid: u32, name: &str) {
+    let kill = format!("kill -{name} {pid}");
+    let status = std::process::Command::new("sh").args(["-c", &kill]).status().expect("run sh");
+    assert!(status.success(), "{kill}");
+}
+
+/// Writes about so many bytes to a node that nobody else writes to.
+pub fn write_bytes(node: &Node, bytes: usize) {
+    let mut client = node.connect();
+    let value = vec![b'v'; 50_000];
+    for number in 0..bytes / value.len() {
+        let key = format!("many bytes:{}", number % 20);
+        let reply = client.call(&[b"SET", key.as_bytes(), value.as_slice()]);
+        assert_eq!(reply, Reply::ok());
+    }
+}
