@@ -144,6 +144,15 @@ impl Start {
         self.node_that_says("Ready to accept connections")
     }
 
+    /// Starts the server on a port that must be free.
+    pub fn node_on(mut self, port: u16) -> Node {
+        let directory = self.own_directory();
+        let mut process = Process::spawn(self.command(directory.path(), port));
+        let ready = process.wait_for_log("Ready to accept connections");
+        assert!(ready, "{} did not start:\n{}", self.binary.display(), process.log());
+        Node { start: self, process, port, directory, may_end: false }
+    }
+
     /// Starts the server and waits until this is in its log.
     pub fn node_that_says(mut self, awaited: &str) -> Node {
         let directory = self.own_directory();
