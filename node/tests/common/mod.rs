@@ -10,12 +10,16 @@
 // Every test file compiles this module for itself and uses its own part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod bit_commands;
 pub mod client;
 pub mod differential;
+pub mod key_commands;
 pub mod meeting;
 pub mod node;
 pub mod random;
+pub mod replication;
 pub mod reply;
+pub mod string_commands;
 pub mod words;
 
 pub use client::{Client, transcript};

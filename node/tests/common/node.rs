@@ -88,29 +88,28 @@ enum Kind {
 }
 
 /// What to start. `Start::ringfort(shards)` or `Start::redis()`, options, then `node()`.
+#[derive(Clone)]
 pub struct Start {
     kind: Kind,
     binary: PathBuf,
     configuration: Option<String>,
     options: Vec<String>,
+    directory: Option<Arc<TemporaryDirectory>>,
 }
 
 impl Start {
     pub fn ringfort(shards: usize) -> Start {
         let kind = if testing_redis() { Kind::Redis } else { Kind::Ringfort };
-        let start =
-            Start { kind, binary: ringfort_binary(), configuration: None, options: Vec::new() };
-        start.option("--shards", &shards.to_string())
+        Start::of(kind, ringfort_binary()).option("--shards", &shards.to_string())
     }
 
     /// Debian's redis-server, to compare with.
     pub fn redis() -> Start {
-        Start {
-            kind: Kind::Redis,
-            binary: "redis-server".into(),
-            configuration: None,
-            options: Vec::new(),
-        }
+        Start::of(Kind::Redis, "redis-server".into())
+    }
+
+    fn of(kind: Kind, binary: PathBuf) -> Start {
+        Start { kind, binary, configuration: None, options: Vec::new(), directory: None }
     }
 
     /// One option with one value. Options that only Ringfort knows are dropped where Redis is started.
@@ -134,37 +133,83 @@ impl Start {
         self
     }
 
+    /// In the directory of another node, with the files that it left there.
+    pub fn in_directory_of(mut self, node: &Node) -> Start {
+        self.directory = Some(Arc::clone(&node.directory));
+        self
+    }
+
     /// Starts the server and waits until it accepts connections.
     pub fn node(self) -> Node {
-        let directory = TemporaryDirectory::new();
-        let file = directory.path().join("redis.conf");
-        if let Some(text) = &self.configuration {
-            fs::write(&file, text).expect("write a configuration file");
-        }
+        self.node_that_says("Ready to accept connections")
+    }
+
+    /// Starts the server on a port that must be free.
+    pub fn node_on(mut self, port: u16) -> Node {
+        let directory = self.own_directory();
+        let mut process = Process::spawn(self.command(directory.path(), port));
+        let ready = process.wait_for_log("Ready to accept connections");
+        assert!(ready, "{} did not start:\n{}", self.binary.display(), process.log());
+        Node { start: self, process, port, directory, may_end: false }
+    }
+
+    /// Starts the server and waits until this is in its log.
+    pub fn node_that_says(mut self, awaited: &str) -> Node {
+        let directory = self.own_directory();
         let mut attempt = 0;
         loop {
             attempt += 1;
             let port = free_port();
-            let mut command = Command::new(&self.binary);
-            if self.configuration.is_some() {
-                command.arg(&file);
-            }
-            command.arg("--port").arg(port.to_string()).arg("--dir").arg(directory.path());
-            if self.configuration.is_none() {
-                command.args(["--save", ""]);
-            }
-            command.args(["--enable-debug-command", "yes"]).args(&self.options);
-            let mut process = Process::spawn(command);
-            if process.wait_for_log("Ready to accept connections") {
-                let kind = self.kind;
-                return Node { process, port, kind, directory, may_end: false };
+            let mut process = Process::spawn(self.command(directory.path(), port));
+            if process.wait_for_log(awaited) {
+                return Node { start: self, process, port, directory, may_end: false };
             }
             let log = process.log();
-            let taken =
-                log.contains("ddress already in use") || log.contains("Failed listening on port");
-            assert!(taken && attempt < 20, "{} did not start:\n{log}", self.binary.display());
+            assert!(
+                port_was_taken(&log) && attempt < 20,
+                "{} did not start:\n{log}",
+                self.binary.display()
+            );
         }
     }
+
+    /// Starts a server that will not run: how it ended, and its log.
+    pub fn refused(mut self) -> (ExitStatus, String) {
+        let directory = self.own_directory();
+        for _ in 0..20 {
+            let mut process = Process::spawn(self.command(directory.path(), free_port()));
+            let ready = process.wait_for_log("Ready to accept connections");
+            let log = process.log();
+            assert!(!ready, "{} was to end:\n{log}", self.binary.display());
+            if !port_was_taken(&log) {
+                return (process.wait(), log);
+            }
+        }
+        panic!("no free port");
+    }
+
+    fn own_directory(&mut self) -> Arc<TemporaryDirectory> {
+        Arc::clone(self.directory.get_or_insert_with(|| Arc::new(TemporaryDirectory::new())))
+    }
+
+    fn command(&self, directory: &Path, port: u16) -> Command {
+        let mut command = Command::new(&self.binary);
+        if let Some(text) = &self.configuration {
+            let file = directory.join("redis.conf");
+            fs::write(&file, text).expect("write a configuration file");
+            command.arg(&file);
+        }
+        command.arg("--port").arg(port.to_string()).arg("--dir").arg(directory);
+        if self.configuration.is_none() {
+            command.args(["--save", ""]);
+        }
+        command.args(["--enable-debug-command", "yes"]).args(&self.options);
+        command
+    }
+}
+
+fn port_was_taken(log: &str) -> bool {
+    log.contains("ddress already in use") || log.contains("Failed listening on port")
 }
 
 /// A child process whose standard output and error are collected.
@@ -265,10 +310,10 @@ fn collect(stream: impl std::io::Read + Send + 'static, log: Arc<(Mutex<Log>, Co
 
 /// A running server. Dropping it kills it; a server that ended by itself, unasked, fails the test.
 pub struct Node {
+    start: Start,
     process: Process,
     port: u16,
-    kind: Kind,
-    directory: TemporaryDirectory,
+    directory: Arc<TemporaryDirectory>,
     may_end: bool,
 }
 
@@ -295,7 +340,7 @@ impl Node {
 
     /// Whether this is Redis itself, be it as a peer or in our place.
     pub fn is_redis(&self) -> bool {
-        self.kind == Kind::Redis
+        self.start.kind == Kind::Redis
     }
 
     pub fn connect(&self) -> Client {
@@ -335,6 +380,18 @@ impl Node {
     pub fn wait(&mut self) -> ExitStatus {
         self.may_end = true;
         self.process.wait()
+    }
+
+    /// Starts the server again that has ended: same options, port and directory.
+    pub fn start_again(&mut self) {
+        eventually("the server starts again", || {
+            self.process = Process::spawn(self.start.command(self.directory.path(), self.port));
+            let ready = self.process.wait_for_log("Ready to accept connections");
+            let log = self.process.log();
+            assert!(ready || port_was_taken(&log), "the server did not start again:\n{log}");
+            ready.then_some(())
+        });
+        self.may_end = false;
     }
 
     /// Resident memory of the process in bytes.

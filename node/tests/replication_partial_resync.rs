@@ -1,0 +1,254 @@
+//! A link that breaks is resumed where it broke, as long as the primary's log reaches back so far and
+//! the history is the same one: after cuts, and after restarts from a file that knows its history.
+
+mod common;
+
+use common::replication::{
+    PAIRS, Server, Stopped, Writer, assert_same_data, config_set, fill, follow, syncs,
+    wait_for_link, wait_for_link_down, write_bytes,
+};
+use common::{Node, Reply, Start, eventually};
+
+fn linked(primary: Start, replica: Start) -> (Node, Node) {
+    let (primary, replica) = (primary.node(), replica.node());
+    follow(&replica, &primary);
+    wait_for_link(&replica);
+    (primary, replica)
+}
+
+fn wait_for_partial(primary: &Node, count: i64) {
+    eventually("the link is resumed", || (syncs(primary).partial >= count).then_some(()));
+}
+
+#[test]
+fn a_link_cut_at_either_end_is_resumed() {
+    for (primary, replica) in PAIRS {
+        let (primary, replica) = linked(primary.start(), replica.start());
+        fill(&primary);
+        let writer = Writer::start(&primary, 21);
+        for cut in 1..=3 {
+            writer.wait_for_more(300);
+            assert_eq!(primary.connect().run("CLIENT KILL TYPE replica"), Reply::Integer(1));
+            wait_for_partial(&primary, 2 * cut - 1);
+            wait_for_link(&replica);
+            writer.wait_for_more(300);
+            assert_eq!(replica.connect().run("CLIENT KILL TYPE master"), Reply::Integer(1));
+            wait_for_partial(&primary, 2 * cut);
+            wait_for_link(&replica);
+        }
+        writer.stop();
+        assert_same_data(&[&primary, &replica]);
+        let syncs = syncs(&primary);
+        assert_eq!((syncs.full, syncs.partial), (1, 6));
+    }
+}
+
+#[test]
+fn a_replica_that_was_away_while_little_was_written_resumes() {
+    for (primary, replica) in PAIRS {
+        let backlog = ("--repl-backlog-size", "10mb");
+        let (primary, replica) =
+            linked(primary.start().option(backlog.0, backlog.1), replica.start());
+        let stopped = Stopped::stop(&replica);
+        primary.connect().run("CLIENT KILL TYPE slave");
+        write_bytes(&primary, 4_000_000);
+        drop(stopped);
+        wait_for_partial(&primary, 1);
+        assert_same_data(&[&primary, &replica]);
+        assert_eq!(syncs(&primary).full, 1);
+    }
+}
+
+#[test]
+fn a_replica_that_missed_more_than_the_log_holds_gets_everything_anew() {
+    for (primary, replica) in PAIRS {
+        let backlog = ("--repl-backlog-size", "100kb");
+        let (primary, replica) =
+            linked(primary.start().option(backlog.0, backlog.1), replica.start());
+        let refused = syncs(&primary).refused;
+        let stopped = Stopped::stop(&replica);
+        primary.connect().run("CLIENT KILL TYPE replica");
+        write_bytes(&primary, 12_000_000);
+        drop(stopped);
+        eventually("a second full sync", || (syncs(&primary).full == 2).then_some(()));
+        assert_same_data(&[&primary, &replica]);
+        assert_eq!(syncs(&primary).partial, 0);
+        assert_eq!(syncs(&primary).refused, refused + 1);
+    }
+}
+
+#[test]
+fn a_replica_cut_off_for_its_slowness_resumes() {
+    for (primary, replica) in PAIRS {
+        let primary = primary.start().option("--repl-backlog-size", "64mb").words(&[
+            "--client-output-buffer-limit",
+            "replica",
+            "0",
+            "1mb",
+            "1",
+        ]);
+        let (mut primary, replica) = linked(primary, replica.start());
+        let stopped = Stopped::stop(&replica);
+        write_bytes(&primary, 30_000_000);
+        eventually("the slow replica is cut off", || {
+            // The limit is looked at when something is written to it.
+            primary.connect().run("SET again please");
+            (primary.info("connected_slaves") == "0").then_some(())
+        });
+        drop(stopped);
+        wait_for_partial(&primary, 1);
+        assert_same_data(&[&primary, &replica]);
+        assert_eq!(syncs(&primary).full, 1);
+        assert!(primary.is_running());
+    }
+}
+
+#[test]
+fn a_replica_that_switches_to_another_history_gets_everything_anew() {
+    for (primary, replica) in PAIRS {
+        let (primary, other) = (primary.node(), primary.node());
+        let replica = replica.node();
+        fill(&other);
+        primary.connect().run("SET a b");
+        follow(&replica, &primary);
+        assert_same_data(&[&primary, &replica]);
+        follow(&replica, &other);
+        assert_same_data(&[&other, &replica]);
+        let syncs = syncs(&other);
+        assert_eq!((syncs.full, syncs.partial, syncs.refused), (1, 0, 1));
+    }
+}
+
+/// A replica with `--replicaof` on its command line, so that it follows again when it starts again.
+fn configured_pair(primary: Server, replica: Server) -> (Node, Node) {
+    let primary = primary.node();
+    let port = primary.port().to_string();
+    let replica = replica.start().words(&["--replicaof", "127.0.0.1", &port]).node();
+    wait_for_link(&replica);
+    (primary, replica)
+}
+
+fn shut_down(node: &mut Node, how: &str) {
+    node.connect().send_command(&["SHUTDOWN", how]);
+    assert!(node.wait().success());
+}
+
+#[test]
+fn a_killed_replica_comes_back_and_gets_everything_anew() {
+    for (primary, replica) in PAIRS {
+        let (primary, mut replica) = configured_pair(primary, replica);
+        fill(&primary);
+        let writer = Writer::start(&primary, 22);
+        replica.signal(9);
+        replica.wait();
+        writer.wait_for_more(500);
+        replica.start_again();
+        wait_for_link(&replica);
+        writer.wait_for_more(500);
+        writer.stop();
+        assert_same_data(&[&primary, &replica]);
+        assert_eq!(syncs(&primary).full, 2);
+    }
+}
+
+#[test]
+fn a_replica_restarted_from_its_file_resumes() {
+    for (primary, replica) in PAIRS {
+        let (primary, mut replica) = configured_pair(primary, replica);
+        config_set(&primary, "repl-backlog-size", "32mb");
+        fill(&primary);
+        let writer = Writer::start(&primary, 23);
+        writer.wait_for_more(500);
+        shut_down(&mut replica, "SAVE");
+        writer.wait_for_more(500);
+        replica.start_again();
+        wait_for_partial(&primary, 1);
+        writer.wait_for_more(500);
+        writer.stop();
+        assert_same_data(&[&primary, &replica]);
+        assert_eq!(syncs(&primary).full, 1);
+    }
+}
+
+#[test]
+fn a_primary_restarted_from_its_file_keeps_its_replicas() {
+    for (primary, replica) in PAIRS {
+        let (mut primary, replica) = linked(primary.start(), replica.start());
+        fill(&primary);
+        let writer = Writer::start(&primary, 24);
+        writer.wait_for_more(500);
+        writer.stop();
+        let replid = primary.info("master_replid");
+        shut_down(&mut primary, "SAVE");
+        wait_for_link_down(&replica);
+        primary.start_again();
+        assert_eq!(primary.info("master_replid2"), replid);
+        wait_for_link(&replica);
+        let writer = Writer::start(&primary, 25);
+        writer.wait_for_more(500);
+        writer.stop();
+        assert_same_data(&[&primary, &replica]);
+        let syncs = syncs(&primary);
+        assert_eq!((syncs.full, syncs.partial), (0, 1));
+    }
+}
+
+#[test]
+fn a_primary_restarted_without_a_file_fills_its_replicas_anew() {
+    for (primary, replica) in PAIRS {
+        let (mut primary, replica) = linked(primary.start(), replica.start());
+        primary.connect().run("SET a b");
+        shut_down(&mut primary, "NOSAVE");
+        wait_for_link_down(&replica);
+        // What the replica holds stays readable meanwhile.
+        assert_eq!(replica.connect().run("GET a"), Reply::bulk("b"));
+        primary.start_again();
+        assert_same_data(&[&primary, &replica]);
+        assert_eq!(replica.connect().run("DBSIZE"), Reply::Integer(0));
+        assert_eq!(syncs(&primary).full, 1);
+    }
+}
+
+/// A SHUTDOWN waits for replicas that have not caught up, so that nothing that was acknowledged to a
+/// client is lost with the primary.
+#[test]
+fn a_primary_that_stops_waits_for_its_replicas() {
+    for (primary, replica) in PAIRS {
+        let (mut primary, replica) = linked(primary.start(), replica.start());
+        let stopped = Stopped::stop(&replica);
+        write_bytes(&primary, 8_000_000);
+        primary.connect().run("SET the last");
+        primary.connect().send_command(&["SHUTDOWN", "NOSAVE"]);
+        eventually("the stop is under way", || {
+            let info = primary.connect().run("INFO server").text();
+            info.contains("shutdown_in_milliseconds:").then_some(())
+        });
+        assert!(primary.is_running());
+        drop(stopped);
+        assert!(primary.wait().success());
+        eventually("the last write arrives", || {
+            (replica.connect().run("GET the") == Reply::bulk("last")).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_stop_can_be_taken_back_or_be_made_at_once() {
+    for (primary, replica) in PAIRS {
+        let (mut primary, replica) = linked(primary.start(), replica.start());
+        let stopped = Stopped::stop(&replica);
+        write_bytes(&primary, 8_000_000);
+        let mut asking = primary.connect();
+        asking.send_command(&["SHUTDOWN", "NOSAVE"]);
+        let mut other = primary.connect();
+        eventually("the stop is under way", || {
+            (other.run("SHUTDOWN ABORT") == Reply::ok()).then_some(())
+        });
+        assert!(asking.read().is_error());
+        assert_eq!(other.run("SET still here"), Reply::ok());
+        assert!(primary.is_running());
+        other.send_command(&["SHUTDOWN", "NOSAVE", "NOW"]);
+        assert!(primary.wait().success());
+        drop(stopped);
+    }
+}
