@@ -82,7 +82,7 @@ async fn answer(
         LatencyLatest | LatencyHistory | LatencyReset | LatencyGraph | LatencyDoctor
         | LatencyHistogram => latency::run(client, command, args).await,
         Shutdown => shutdown::shutdown(&client, args).await,
-        Replicaof | Wait | Role | Save | Bgsave | Lastsave => {
+        Replicaof | Failover | Wait | Role | Save | Bgsave | Lastsave => {
             replication::run(client, command, args).await
         }
         ClientList | ClientKill | ClientPause | ClientUnpause | ClientUnblock => {
@@ -93,6 +93,5 @@ async fn answer(
         Subscribe | Unsubscribe | Psubscribe | Punsubscribe | Ssubscribe | Sunsubscribe
         | Publish | Spublish | PubsubChannels | PubsubNumsub | PubsubNumpat
         | PubsubShardchannels | PubsubShardnumsub => pubsub::run(client, command, args).await,
-        _ => Err(Error::new("ERR pending")),
     }
 }

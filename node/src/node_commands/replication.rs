@@ -1,4 +1,4 @@
-//! REPLICAOF, WAIT, ROLE, and what saves: SAVE, BGSAVE, LASTSAVE.
+//! REPLICAOF, FAILOVER, WAIT, ROLE, and what saves: SAVE, BGSAVE, LASTSAVE.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,12 +8,15 @@ use ringfort_core::command::NodeCommand;
 use ringfort_core::error::Error;
 use ringfort_core::number;
 
+use ringfort_replication::failover::REPLICAOF_REFUSED;
+
 use crate::client::Client;
 use crate::replication::{self, lock, next_ack};
 
 pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     match command {
         NodeCommand::Replicaof => replica_of(&client, args).await,
+        NodeCommand::Failover => replication::failover(&client, args).await,
         NodeCommand::Wait => wait(&client, args).await,
         NodeCommand::Role => Ok(role(&client)),
         NodeCommand::Save => save(&client).await,
@@ -30,6 +33,9 @@ async fn replica_of(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error>
     }
     let args = args.args();
     let replication = Arc::clone(&client.core.borrow().shared.replication);
+    if client.core.borrow().is_failing_over() {
+        return Err(REPLICAOF_REFUSED);
+    }
     if args.is(1, "no") && args.is(2, "one") {
         replication::become_primary(&client.core).await;
         crate::notice!("MASTER MODE enabled (user request)");

@@ -18,7 +18,9 @@ use std::time::Duration;
 use ringfort_core::session::Session;
 use ringfort_net::{connect, listen};
 use ringfort_replication::bulk::{BulkReader, Progress};
-use ringfort_replication::handshake::{Ask, Config as HandshakeConfig, Handshake, Outcome};
+use ringfort_replication::handshake::{
+    Ask, Config as HandshakeConfig, Handshake, HandshakeError, Outcome,
+};
 use ringfort_replication::identity::Replid;
 
 use crate::config::DisklessLoad;
@@ -362,6 +364,9 @@ impl Core {
         let used = match handshake.receive(data) {
             Ok(used) => used,
             Err(error) => {
+                if matches!(error, HandshakeError::FailoverRefused(_)) {
+                    super::failover::answered(self, false);
+                }
                 crate::warning!("{error}");
                 self.shared.replication.link().last_fault = error.to_string();
                 return None;
@@ -371,6 +376,12 @@ impl Core {
             link.output.extend_from_slice(&bytes);
         }
         let outcome = handshake.poll_outcome();
+        if outcome.is_some()
+            && let Some(following) = &mut self.following
+            && std::mem::take(&mut following.failover)
+        {
+            super::failover::answered(self, true);
+        }
         let replication = Arc::clone(&self.shared.replication);
         match outcome {
             None => {}
@@ -410,9 +421,6 @@ impl Core {
         link.ack_asked_at = Some(0);
         link.last_io_ms = now_ms;
         connection.parser.restart();
-        if let Some(following) = &mut self.following {
-            following.failover = false;
-        }
         set_state(&self.shared.replication, LinkState::Connected);
     }
 
@@ -462,7 +470,7 @@ impl Core {
         let Phase::Receive(receive) = &mut link.phase else { return Some(0) };
         let Receive { bulk, sink, .. } = &mut **receive;
         let mut fault = None;
-        let pushed = bulk.push(data, &mut |payload| match sink {
+        let mut pushed = bulk.push(data, &mut |payload| match sink {
             Sink::Shards(loader) => {
                 if fault.is_none() {
                     fault = loader.feed(self, payload).err();
@@ -470,6 +478,13 @@ impl Core {
             }
             Sink::File { sink, .. } => sink.write([bytes::Bytes::copy_from_slice(payload)]),
         });
+        if let Sink::Shards(loader) = sink
+            && let Some(ended) = loader.take_end()
+            && pushed.is_ok()
+            && let Err(error) = bulk.payload_ended(ended)
+        {
+            pushed = Err(error);
+        }
         let mut report = self.shared.replication.link();
         report.sync_total_bytes = bulk.announced_bytes().unwrap_or(0);
         report.sync_read_bytes = bulk.passed_bytes();

@@ -75,7 +75,8 @@ pub struct Loader {
     /// Only looks whether all is well.
     verifies_only: bool,
     pub position: StreamPosition,
-    pub ended: bool,
+    /// Bytes up to the end, once, when it was found.
+    ended: Option<u64>,
 }
 
 impl Loader {
@@ -98,13 +99,18 @@ impl Loader {
             drops_expired,
             verifies_only,
             position: StreamPosition::default(),
-            ended: false,
+            ended: None,
         }
     }
 
     /// Whether so much is on its way to other shards that the reader should wait.
     pub fn is_ahead(&self) -> bool {
         self.in_flight_bytes > IN_FLIGHT_BYTES_MAX
+    }
+
+    /// Where the stream ended, if that was found since the last call.
+    pub fn take_end(&mut self) -> Option<u64> {
+        self.ended.take()
     }
 
     /// Bytes that a batch carried have been put in.
@@ -124,6 +130,7 @@ impl Loader {
     }
 
     fn take_items(&mut self, core: &mut Core, reader: &mut Reader) -> Result<(), String> {
+        let mut ended = false;
         while let Some(item) = reader.next().map_err(|error| error.to_string())? {
             match item {
                 Item::Select { database } => {
@@ -137,9 +144,12 @@ impl Loader {
                 }
                 Item::Aux { name, value } => self.note_aux(&name, &value),
                 Item::Entry(entry) => self.deal(core, entry),
-                Item::End => self.ended = true,
+                Item::End => ended = true,
                 Item::Header { .. } | Item::Resize { .. } => {}
             }
+        }
+        if ended {
+            self.ended = Some(reader.offset());
         }
         Ok(())
     }
@@ -268,10 +278,6 @@ impl LoadTarget {
             let value = entry.value.map(&mut next);
             self.insert(entry.database as usize, key, value, entry.expire_at, entry.access);
         }
-    }
-
-    pub fn memory_bytes(&self) -> usize {
-        self.databases.iter().map(Database::memory_bytes).sum()
     }
 }
 

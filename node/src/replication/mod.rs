@@ -18,12 +18,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ringfort_replication::failover::Failover;
 use ringfort_replication::identity::{Identity, Replid};
 use ringfort_replication::log::Log;
 
 pub use ack::AckWaiters;
 pub use ack::next_ack;
-pub use failover::failover_word;
+pub use failover::{command as failover, failover_word};
 pub use link::{Following, LinkReport, LinkState, PrimaryLink};
 pub use load::{LoadTarget, Loader, load_at_start};
 pub use role::{become_primary, follow};
@@ -59,7 +60,9 @@ pub struct Replication {
     pub idle_since_ms: AtomicU64,
     /// When replicas were last sent a PING.
     pub pinged_ms: AtomicU64,
+    /// How far a shutdown is; see SHUTDOWN.
     pub shutdown: AtomicU8,
+    pub failover: Mutex<Failover>,
 }
 
 /// INFO's counters.
@@ -113,7 +116,6 @@ impl Loading {
 pub struct Replica {
     /// CLIENT ID.
     pub id: u64,
-    pub core: usize,
     pub address: Mutex<String>,
     pub port: AtomicU16,
     pub stage: AtomicU8,
@@ -147,6 +149,7 @@ impl Replication {
             idle_since_ms: AtomicU64::new(0),
             pinged_ms: AtomicU64::new(0),
             shutdown: AtomicU8::new(0),
+            failover: Mutex::new(Failover::new()),
         }
     }
 

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use ringfort_core::args::Args;
+use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::error::Error;
 use ringfort_core::session::ReplyMode;
+use ringfort_replication::failover::{PSYNC_REFUSED, may_take_over};
 use ringfort_replication::handshake::{ReplconfOption, ReplicaCapabilities, parse_replconf};
 use ringfort_replication::identity::{Decision, PsyncRequest, Replid};
 use ringfort_replication::log::Reader;
@@ -256,6 +257,15 @@ impl Core {
             return Err(Error::new("ERR Can't SYNC while the server is shutting down"));
         }
         let replication = Arc::clone(&self.shared.replication);
+        if self.is_failing_over() {
+            return Err(PSYNC_REFUSED);
+        }
+        let takes_over = args.len() == 4 && args.is(3, "failover");
+        if takes_over {
+            let request = PsyncRequest::parse(args)?;
+            may_take_over(&request, replication.is_replica(), &replication.identity().replid())?;
+            return Ok(self.take_over(index, connection, args));
+        }
         if replication.is_replica() && !replication.link().is_up() {
             return Err(Error::new("NOMASTERLINK Can't SYNC while not connected with my master"));
         }
@@ -271,7 +281,6 @@ impl Core {
         crate::notice!("Replica {name} asks for synchronization");
         let shared = Arc::new(Replica {
             id: connection.id,
-            core: self.id,
             address: Mutex::new(replica.announced_ip.clone().unwrap_or(host)),
             port: AtomicU16::new(replica.port),
             stage: AtomicU8::new(Stage::Waiting as u8),
@@ -337,6 +346,22 @@ impl Core {
         lock(&replication.waiting).push(waiting);
         self.post(0, |core| core.start_sync_if_due());
         Ok(Flow::Next)
+    }
+
+    /// PSYNC ... FAILOVER of this node's primary: takes its place, then answers it as any replica.
+    fn take_over(&mut self, index: u32, connection: &mut Connection, args: &Args) -> Flow {
+        crate::warning!("Failover request received from the primary: this node takes its place.");
+        let own = OwnedArgs::new(args.iter().take(3));
+        self.start_task(index, connection, move |client| async move {
+            super::become_primary(&client.core).await;
+            let answered = client.with_connection(|core, connection| {
+                core.psync(client.index, connection, &own.args())
+            });
+            match answered {
+                Some(Err(error)) => client.error(error),
+                _ => Vec::new(),
+            }
+        })
     }
 
     /// Connection `index` is sent the log from now on.
