@@ -12,8 +12,8 @@ pub fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     digest.finalize()
 }
 
-/// The checksum of two parts put together, from the checksum of each. Costs the logarithm of `second_bytes`, the
-/// length of the second part: half a microsecond for 64 KiB.
+/// The checksum of two parts put together, from the checksum of each. Costs a tenth of a microsecond for each bit that
+/// is set in `second_bytes`, the length of the second part.
 ///
 /// A checksum is the remainder of a polynomial whose coefficients are the bits. Bytes behind it multiply it by a power
 /// of x, which is put together from the squares in [`POWERS`]. (`crc_fast::checksum_combine` multiplies matrices for
