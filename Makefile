@@ -11,10 +11,10 @@ SEEDS ?= 100
 # One invocation builds through Cargo's own parallelism; make must not start verbs side by side.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run build test tools lint unit loom fuzz bench compare flamegraph clean
+.PHONY: help run build test tools lint unit loom fuzz bench compare compare-sync flamegraph clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## build and start a node on PORT (6379), one shard per core; ARGS='--option value'
 	$(CARGO) run --release -p ringfort-node --bin ringfort -- --port $(PORT) $(ARGS)
@@ -48,6 +48,9 @@ bench: ## criterion benches of the parts; ARGS='filter'
 
 compare: build ## measure against the peers found, results under perf/results; ARGS='--quick'
 	$(CARGO) run --release -p ringfort-perf -- compare $(ARGS)
+
+compare-sync: build ## measure full syncs and live replicas beside the peers; ARGS='--quick'
+	$(CARGO) run --release -p ringfort-perf -- compare-sync $(ARGS)
 
 # Frame pointers are for the profiler alone, in a build of its own: they cost the node a register.
 flamegraph: ## profile a node under load into perf/flamegraph-*.svg; ARGS='--verb set --pipeline 1'

@@ -107,6 +107,14 @@ pub fn pin_to(cpus: &[usize]) -> Result<(), Failure> {
     })
 }
 
+/// Has the calling thread run as soon as it can (SCHED_FIFO, by util-linux's chrt), where that is allowed: for
+/// a thread that measures time on a CPU that it shares. A better nice value would not do: the scheduler may
+/// still let another thread finish its slice of milliseconds.
+pub fn prefer_this_thread() {
+    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let _ = Command::new("chrt").args(["--fifo", "--pid", "1", &thread]).output();
+}
+
 /// Lets this process, and servers started by it, have `count` open files, as far as the hard limit permits
 /// (which root may raise). Returns the limit now in force.
 pub fn raise_open_files(count: u64) -> u64 {

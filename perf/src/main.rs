@@ -23,6 +23,8 @@ mod report;
 mod results;
 mod server;
 mod spread;
+mod sync;
+mod sync_report;
 mod tools;
 
 use std::env;
@@ -50,6 +52,8 @@ struct Arguments {
 enum What {
     /// Measure ringfort and its peers in turns; write a page, a chart and the samples.
     Compare(CompareArguments),
+    /// Measure full syncs and live replicas of ringfort and its peers in turns; write a page and the samples.
+    CompareSync(CompareSyncArguments),
     /// Put a closed loop of pipelined requests on a running server.
     Load(LoadArguments),
     /// Profile a node under load and draw a flame graph.
@@ -107,6 +111,41 @@ struct CompareArguments {
     /// Leave out our own load generator.
     #[arg(long)]
     no_own_load: bool,
+    /// Folder for the results.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct CompareSyncArguments {
+    #[command(flatten)]
+    subject: Subject,
+    /// A peer, as for `compare`.
+    #[arg(long = "peer", value_name = "NAME=COMMAND", value_parser = Program::parse_peer)]
+    peers: Vec<Program>,
+    /// Measure only against the peers named, not those on PATH.
+    #[arg(long)]
+    only_named_peers: bool,
+    /// Leave ringfort out.
+    #[arg(long)]
+    only_peers: bool,
+    /// A few minutes: 200 MB and fewer, shorter runs. The result goes to perf/out, as it is too rough to be
+    /// kept.
+    #[arg(long)]
+    quick: bool,
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// MiB of values in the primary of a full sync.
+    #[arg(long)]
+    mebibytes: Option<u64>,
+    #[arg(long, default_value_t = 1024)]
+    value_bytes: usize,
+    /// How long the load without a replica is measured, and one measurement of the stream.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// What to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [sync::Part::FullSync, sync::Part::Stream, sync::Part::Log])]
+    only: Vec<sync::Part>,
     /// Folder for the results.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -171,6 +210,7 @@ const RESULTS_FOLDER: &str = "perf/results";
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         What::Compare(arguments) => compare(arguments),
+        What::CompareSync(arguments) => compare_sync(arguments),
         What::Load(arguments) => load(&arguments),
         What::Flamegraph(arguments) => flamegraph(arguments),
     };
@@ -186,13 +226,7 @@ fn main() -> ExitCode {
 fn compare(arguments: CompareArguments) -> Result<ExitCode, Failure> {
     let (server_cpu, load_cpu) = two_cpus(&arguments.subject)?;
     let subject = Program::ringfort(&arguments.subject.ringfort)?;
-    let mut named = arguments.peers;
-    if let Ok(text) = env::var("PEERS") {
-        for peer in text.split(';').filter(|peer| !peer.trim().is_empty()) {
-            named.push(Program::parse_peer(peer).map_err(Failure::Setup)?);
-        }
-    }
-    let peers = if arguments.only_named_peers { named } else { find_peers(&named) };
+    let peers = peers(arguments.peers, arguments.only_named_peers)?;
     let quick = arguments.quick;
     let plan = compare::Plan {
         parts: arguments.only,
@@ -226,6 +260,49 @@ fn compare(arguments: CompareArguments) -> Result<ExitCode, Failure> {
     println!("{page}");
     eprintln!("written: {}", folder.join(format!("{base}.md")).display());
     Ok(if comparison.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn compare_sync(arguments: CompareSyncArguments) -> Result<ExitCode, Failure> {
+    let (server_cpu, load_cpu) = two_cpus(&arguments.subject)?;
+    let subject = (!arguments.only_peers)
+        .then(|| Program::ringfort(&arguments.subject.ringfort))
+        .transpose()?;
+    let peers = peers(arguments.peers, arguments.only_named_peers)?;
+    let quick = arguments.quick;
+    let mebibytes = arguments.mebibytes.unwrap_or(if quick { 191 } else { 1_638 });
+    let plan = sync::Plan {
+        parts: arguments.only,
+        rounds: arguments.rounds.unwrap_or(if quick { 2 } else { 5 }).max(1),
+        data_bytes: mebibytes << 20,
+        value_bytes: arguments.value_bytes.max(1),
+        seconds: arguments.seconds.unwrap_or(if quick { 1.0 } else { 3.0 }),
+        server_cpu,
+        load_cpu,
+        ringfort_arguments: words(&arguments.subject.ringfort_args),
+    };
+    let results = sync::run(&plan, subject.as_ref(), &peers)?;
+
+    let folder = arguments
+        .out
+        .unwrap_or_else(|| PathBuf::from(if quick { SCRATCH_FOLDER } else { RESULTS_FOLDER }));
+    fs::create_dir_all(&folder).map_err(Failure::path("creating", &folder))?;
+    let base = format!("sync-{}", results.date);
+    let page = sync_report::markdown(&results);
+    write(&folder.join(format!("{base}.md")), &page)?;
+    write(&folder.join(format!("{base}.csv")), &sync_report::csv(&results))?;
+    println!("{page}");
+    eprintln!("written: {}", folder.join(format!("{base}.md")).display());
+    Ok(if results.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The peers named on the command line and in PEERS, and those on PATH.
+fn peers(mut named: Vec<Program>, only_named: bool) -> Result<Vec<Program>, Failure> {
+    if let Ok(text) = env::var("PEERS") {
+        for peer in text.split(';').filter(|peer| !peer.trim().is_empty()) {
+            named.push(Program::parse_peer(peer).map_err(Failure::Setup)?);
+        }
+    }
+    Ok(if only_named { named } else { find_peers(&named) })
 }
 
 fn load(arguments: &LoadArguments) -> Result<ExitCode, Failure> {

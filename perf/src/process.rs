@@ -51,6 +51,15 @@ pub fn parse_stat_ticks(text: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// The same for the children that have ended.
+pub fn parse_stat_children_ticks(text: &str) -> Option<u64> {
+    let after_name = &text[text.rfind(')')? + 1..];
+    let mut fields = after_name.split_ascii_whitespace().skip(13);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
 /// Proportional set size of the process, in bytes.
 pub fn pss_bytes(pid: u32) -> Result<u64, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");
@@ -85,6 +94,33 @@ pub fn settled_pss_bytes(pid: u32, quiet: Duration, patience: Duration) -> Resul
     }
 }
 
+/// Proportional set size of a process and its descendants (a fork that writes a snapshot), in bytes. What they
+/// share counts once.
+pub fn tree_pss_bytes(pid: u32) -> Result<u64, Failure> {
+    let children = children(pid).into_iter().map(|child| tree_pss_bytes(child).unwrap_or(0));
+    Ok(pss_bytes(pid)? + children.sum::<u64>())
+}
+
+/// CPU nanoseconds of a process and of its children: those that run, and those that have ended and were
+/// waited for. The latter are counted by the kernel in clock ticks.
+pub fn tree_cpu_ns(pid: u32) -> Result<u64, Failure> {
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).map_err(Failure::io(format!("reading {path}")))?;
+    let ticks = parse_stat_children_ticks(&text)
+        .ok_or_else(|| Failure::Setup(format!("cannot read {path}")))?;
+    let ended_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
+    let running = children(pid).into_iter().map(|child| tree_cpu_ns(child).unwrap_or(0));
+    Ok(cpu_ns(pid)? + ended_ns + running.sum::<u64>())
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|other| parent_pid(*other) == Some(pid))
+        .collect()
+}
+
 /// Parent of a process, from the `PPid:` line of its status; `None` when the process is gone.
 pub fn parent_pid(pid: u32) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -113,6 +149,16 @@ mod tests {
         assert_eq!(parse_stat_ticks(text), Some(300));
         assert_eq!(parse_stat_ticks("4242 no name"), None);
         assert_eq!(parse_stat_ticks("4242 (x) S 1"), None);
+    }
+
+    #[test]
+    fn time_of_ended_children_is_read_and_children_are_found() {
+        let text = "4242 (io) server (x) S 1 2 3 4 5 6 7 8 9 10 250 50 7 5 20 0 4";
+        assert_eq!(parse_stat_children_ticks(text), Some(12));
+        assert_eq!(parse_stat_children_ticks("4242 (x) S 1 2 3 4 5 6 7 8 9 10 250 50"), None);
+        let own = std::process::id();
+        assert!(tree_pss_bytes(own).unwrap() > 0);
+        assert!(children(parent_pid(own).unwrap()).contains(&own));
     }
 
     #[test]
