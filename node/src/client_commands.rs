@@ -205,7 +205,7 @@ fn flags(connection: &Connection) -> String {
         (ClientType::of(connection) == ClientType::Primary, 'M'),
         (ClientType::of(connection) == ClientType::PubSub, 'P'),
         (session.in_transaction(), 'x'),
-        (connection.wait == Wait::Paused, 'b'),
+        (connection.wait == Wait::Paused || connection.blocked_on.is_some(), 'b'),
         (connection.close_after_reply, 'c'),
         (connection.is_unix(), 'U'),
         (session.no_evict, 'e'),

@@ -31,6 +31,14 @@ pub enum Wait {
     Backlog,
 }
 
+/// How CLIENT UNBLOCK ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// As if its time were up.
+    Timeout,
+    Error,
+}
+
 /// A reply that is due, in order.
 #[derive(Debug)]
 pub enum Owed {
@@ -93,6 +101,9 @@ pub struct Connection {
     pub replica: Option<Box<ReplicaSession>>,
     /// It is this node's link to its primary.
     pub link: Option<Box<PrimaryLink>>,
+    /// A command of it waits for something that CLIENT UNBLOCK can end: the call to finish, and how it was ended.
+    pub blocked_on: Option<u64>,
+    pub unblocked: Option<Unblock>,
     /// It wrote something that WAIT can wait for.
     pub wrote: bool,
     pub commands: u64,
@@ -145,6 +156,8 @@ impl Connection {
             last_command: "NULL",
             replica: None,
             link: None,
+            blocked_on: None,
+            unblocked: None,
             wrote: false,
             commands: 0,
             input_bytes: 0,

@@ -186,6 +186,8 @@ pub struct Core {
     /// Connections of replicas that are sent the log, and its end when that was last looked at.
     pub readers: Vec<u32>,
     pub log_end_seen: u64,
+    /// Its end when this core last trimmed it.
+    pub log_trimmed_at: u64,
     /// Databases that are being loaded.
     pub load: Option<crate::replication::LoadTarget>,
     pub file_loader: Option<crate::replication::Loader>,
@@ -281,6 +283,7 @@ impl Core {
             snapshot: crate::replication::SnapshotCore::default(),
             readers: Vec::new(),
             log_end_seen: 0,
+            log_trimmed_at: 0,
             load: None,
             file_loader: None,
             following: None,

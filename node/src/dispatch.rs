@@ -341,13 +341,14 @@ impl Core {
         }
         let controls_transaction =
             matches!(spec.handler, Handler::Session(Exec | Discard | Multi | Watch | Quit | Reset));
-        if session.in_transaction() && !controls_transaction {
-            return self.queue(connection, args, spec);
-        }
-        if !connection.session.in_transaction() || !controls_transaction {
-            if let Err(error) = self.check_restrictions(connection, spec) {
-                return self.reject(connection, spec, error);
+        if let Err(error) = self.check_restrictions(connection, spec) {
+            if matches!(spec.handler, Handler::Session(Exec)) {
+                return self.abort_exec(connection, &error);
             }
+            return self.reject(connection, spec, error);
+        }
+        if connection.session.in_transaction() && !controls_transaction {
+            return self.queue(connection, args, spec);
         }
         if self.pause.holds(spec, connection, self.now.mono_ms()) {
             self.pause.waiters.push(index);
@@ -421,14 +422,18 @@ impl Core {
         };
         self.command_stats.rejected(spec);
         if spec.name == "exec" {
-            // An EXEC that cannot run ends its transaction all the same, and says so.
-            connection.session.transaction = None;
-            self.unwatch(connection);
-            let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
-            let text = format!("EXECABORT Transaction discarded because of: {reason}");
-            return self.answer_error(connection, Error::text(text));
+            return self.abort_exec(connection, &error);
         }
         self.answer_error(connection, error)
+    }
+
+    /// An EXEC that cannot run ends its transaction all the same, and says so.
+    fn abort_exec(&mut self, connection: &mut Connection, error: &Error) -> Flow {
+        connection.session.transaction = None;
+        self.unwatch(connection);
+        let reason = error.0.strip_prefix("ERR ").unwrap_or(&error.0);
+        let text = format!("EXECABORT Transaction discarded because of: {reason}");
+        self.answer_error(connection, Error::text(text))
     }
 
     /// Answers with an error in place of running the command.

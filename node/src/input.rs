@@ -156,6 +156,12 @@ impl Core {
                 } else {
                     self.dispatch(index, connection, &args, prepared)
                 };
+                if let Some(link) = &mut connection.link
+                    && matches!(flow, Flow::Next | Flow::Taken(_))
+                    && !connection.session.in_transaction()
+                {
+                    link.whole_in_run = Some(used + batch.end(at));
+                }
                 let (wait, done) = match flow {
                     Flow::Next => continue,
                     Flow::Wait(wait) => (wait, if at == 0 { 0 } else { batch.end(at - 1) }),

@@ -18,7 +18,9 @@ const CHAINS: [[Server; 3]; 4] = [
 
 /// A chain with all links up, and data in it.
 fn chain(kinds: [Server; 3]) -> [Node; 3] {
-    let [first, middle, last] = kinds.map(Server::node);
+    // Writers must not outrun the backlog while a link is made again.
+    let node = |kind: Server| kind.start().option("--repl-backlog-size", "256mb").node();
+    let [first, middle, last] = kinds.map(node);
     fill(&first);
     follow(&middle, &first);
     wait_for_link(&middle);

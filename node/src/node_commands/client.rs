@@ -9,7 +9,7 @@ use ringfort_core::number;
 
 use crate::client::Client;
 use crate::client_commands::ClientType;
-use crate::connection::Connection;
+use crate::connection::{Connection, Unblock};
 use crate::core::Core;
 use crate::pause::PauseMode;
 use crate::tasks::on_all_cores;
@@ -25,7 +25,7 @@ pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Resu
             }
             Ok(client.reply(|reply| reply.ok()))
         }
-        NodeCommand::ClientUnblock => unblock(&client, &args.args()),
+        NodeCommand::ClientUnblock => unblock(&client, &args.args()).await,
         _ => unreachable!("not a command on clients"),
     }
 }
@@ -206,16 +206,25 @@ async fn pause(client: &Client, args: &Args<'_>) -> Result<Vec<u8>, Error> {
     Ok(client.reply(|reply| reply.ok()))
 }
 
-/// CLIENT UNBLOCK: there are no commands that block.
-fn unblock(client: &Client, args: &Args) -> Result<Vec<u8>, Error> {
-    match args.len() {
-        3 => {}
-        4 if args.is(3, "timeout") || args.is(3, "error") => {}
+/// CLIENT UNBLOCK id [TIMEOUT | ERROR].
+async fn unblock(client: &Client, args: &Args<'_>) -> Result<Vec<u8>, Error> {
+    let how = match args.len() {
+        3 => Unblock::Timeout,
+        4 if args.is(3, "timeout") => Unblock::Timeout,
+        4 if args.is(3, "error") => Unblock::Error,
         4 => return Err(Error::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(wrong_arguments(args)),
-    }
-    number::integer(&args[2])?;
-    Ok(client.reply(|reply| reply.int(0)))
+    };
+    let id = number::integer(&args[2])?;
+    let ended = on_all_cores(&client.core, move |core| {
+        let Some(connection) = core.client(id as u64) else { return false };
+        let Some(call) = connection.blocked_on.take() else { return false };
+        connection.unblocked = Some(how);
+        core.calls.finish(call, Box::new(()));
+        true
+    })
+    .await;
+    Ok(client.reply(|reply| reply.int(i64::from(ended.contains(&true)))))
 }
 
 fn wrong_arguments(args: &Args) -> Error {

@@ -11,6 +11,7 @@ use ringfort_core::number;
 use ringfort_replication::failover::REPLICAOF_REFUSED;
 
 use crate::client::Client;
+use crate::connection::Unblock;
 use crate::replication::{self, lock, next_ack};
 
 pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
@@ -59,6 +60,11 @@ async fn replica_of(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error>
     Ok(client.reply(|reply| reply.ok()))
 }
 
+const UNBLOCKED: Error = Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+const ROLE_CHANGED: Error = Error::new(
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+);
+
 /// WAIT numreplicas timeout.
 async fn wait(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let args = args.args();
@@ -91,21 +97,25 @@ async fn wait(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
         loop {
             let acked = next_ack(core, deadline_ms);
             count = core.borrow().replicas_at(target);
-            let gone = client.with_connection(|core, _| core.shared.replication.is_replica());
-            match gone {
-                None => break,
-                Some(true) => {
-                    return Err(Error::new(
-                        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-                    ));
+            let call = acked.as_ref().map(|(number, _)| *number);
+            let state = client.with_connection(|core, connection| {
+                connection.blocked_on = call;
+                (connection.unblocked.take(), core.shared.replication.is_replica())
+            });
+            let ended = match state {
+                Some((Some(Unblock::Error), _)) => Some(Err(UNBLOCKED)),
+                Some((None, true)) => Some(Err(ROLE_CHANGED)),
+                Some((None, false)) if (count as i64) < wanted => None,
+                _ => Some(Ok(())),
+            };
+            match (ended, acked) {
+                (None, Some((_, acked))) => acked.await,
+                (ended, _) => {
+                    client.with_connection(|_, connection| connection.blocked_on = None);
+                    ended.unwrap_or(Ok(()))?;
+                    break;
                 }
-                Some(false) => {}
-            }
-            if count as i64 >= wanted {
-                break;
-            }
-            let Some(acked) = acked else { break };
-            acked.await;
+            };
         }
     }
     Ok(client.reply(|reply| reply.int(count as i64)))

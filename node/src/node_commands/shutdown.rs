@@ -37,8 +37,8 @@ pub async fn shutdown(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Erro
         return Err(Error::SYNTAX);
     }
     if abort {
-        let shutdown = &client.core.borrow().shared.replication.shutdown;
-        return match shutdown.compare_exchange(WAITING, ABORTED, Relaxed, Relaxed) {
+        let replication = Arc::clone(&client.core.borrow().shared.replication);
+        return match replication.shutdown.compare_exchange(WAITING, ABORTED, Relaxed, Relaxed) {
             Ok(_) => {
                 client.core.borrow_mut().wake_ack_waiters();
                 Ok(client.reply(|reply| reply.ok()))
@@ -93,6 +93,7 @@ async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
     if !how.now && timeout_ms > 0 && !replication.is_replica() && !replication.replicas().is_empty() {
         wait_for_replicas(core, timeout_ms).await;
     }
+    replication.shutdown_deadline_ms.store(0, Relaxed);
     if replication.shutdown.swap(NONE, Relaxed) == ABORTED {
         on_all_cores(core, Core::end_pause).await;
         crate::notice!("Shutdown manually aborted.");
@@ -129,6 +130,7 @@ async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
 async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
     let now_ms = ringfort_net::clock::monotonic_us() / 1000;
     let deadline_ms = now_ms + timeout_ms;
+    core.borrow().shared.replication.shutdown_deadline_ms.store(deadline_ms, Relaxed);
     on_all_cores(core, move |core| core.start_pause(deadline_ms + 1000, PauseMode::Write)).await;
     let (replication, end) = {
         let mut core = core.borrow_mut();
@@ -144,7 +146,7 @@ async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
         crate::notice!("Waiting for replicas before shutting down.");
     }
     while behind() > 0 && replication.shutdown.load(Relaxed) == WAITING {
-        let Some(acked) = next_ack(core, Some(deadline_ms)) else {
+        let Some((_, acked)) = next_ack(core, Some(deadline_ms)) else {
             crate::warning!("{} of the replicas are behind: shutting down all the same.", behind());
             return;
         };

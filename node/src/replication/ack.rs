@@ -52,13 +52,13 @@ impl Core {
             .replication
             .log
             .append_keyless(b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n");
-        self.wake_readers();
+        self.log_grew();
     }
 }
 
-/// Ready when a replica acknowledges something, comes or goes after this call, or when `deadline_ms` of the monotonic
+/// A call that ends when a replica acknowledges something, comes or goes after this call, or when `deadline_ms` of the monotonic
 /// clock is reached. Ask for what is waited for between this call and the await. `None`: the time is up.
-pub fn next_ack(core: &CoreHandle, deadline_ms: Option<u64>) -> Option<Answer> {
+pub fn next_ack(core: &CoreHandle, deadline_ms: Option<u64>) -> Option<(u64, Answer)> {
     let mut core = core.borrow_mut();
     let now_ms = ringfort_net::clock::monotonic_us() / 1000;
     if deadline_ms.is_some_and(|deadline| now_ms >= deadline) {
@@ -71,5 +71,5 @@ pub fn next_ack(core: &CoreHandle, deadline_ms: Option<u64>) -> Option<Answer> {
     if let Some(deadline) = deadline_ms {
         core.finish_later(number, deadline - now_ms);
     }
-    Some(answer)
+    Some((number, answer))
 }

@@ -34,7 +34,7 @@ impl Core {
         }
         replication.pinged_ms.store(now_ms, Relaxed);
         replication.log.append_keyless(b"*1\r\n$4\r\nPING\r\n");
-        self.wake_readers();
+        self.log_grew();
     }
 
     /// Keeps the backlog at its size, and gives it up when no replica has come for `repl-backlog-ttl`. From then on

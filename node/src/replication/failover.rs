@@ -70,7 +70,7 @@ async fn watch(core: CoreHandle, replication: Arc<Replication>) {
         if lock(&replication.failover).stage() != Stage::WaitingForSync {
             return;
         }
-        if let Some(acked) = acked {
+        if let Some((_, acked)) = acked {
             acked.await;
         }
     }

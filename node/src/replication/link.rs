@@ -36,7 +36,7 @@ use super::{Loading, Replication};
 const ANNOUNCED_VERSION: &str = "8.1.0";
 
 /// Between two attempts to link, in milliseconds; doubled after each that failed for what the primary sent.
-const RETRY_MS: u64 = 1000;
+pub const RETRY_MS: u64 = 1000;
 const RETRY_MS_MAX: u64 = 30_000;
 
 /// The primary that core 0 follows.
@@ -48,7 +48,9 @@ pub struct Following {
     pub attempt: u64,
     /// The first PSYNC asks the primary to be promoted: this node was it.
     pub failover: bool,
+    /// How long to wait before the next attempt, unless the last link had come up and was not at fault.
     pub retry_ms: u64,
+    pub linked: bool,
 }
 
 /// What INFO and ROLE say of the link.
@@ -102,11 +104,15 @@ pub struct PrimaryLink {
     /// Bytes of commands that have been begun and are not in the log, and how many those behind them were.
     unapplied: Vec<u8>,
     begun_bytes: u64,
+    /// Of these, bytes up to the last place outside of MULTI … EXEC.
+    whole_bytes: u64,
     logged_bytes: u64,
     /// (reply awaited, `begun_bytes` there): when all replies before it have come, so much is applied.
     marks: VecDeque<(u64, u64)>,
     /// The primary asked how far we are when so many bytes had been begun.
     ack_asked_at: Option<u64>,
+    /// Where in the input that is being run the last command outside of a transaction ended.
+    pub whole_in_run: Option<usize>,
     /// Nothing more is begun for now.
     held: bool,
     /// The socket is gone; the connection goes when all is applied.
@@ -205,6 +211,13 @@ pub async fn follow(core: CoreHandle, attempt: u64) {
         }
         let Some(following) = current(&core, attempt) else { return };
         set_state(&core.borrow().shared.replication, LinkState::Connect);
+        // A link that was cut is made again at once: the backlog does not last for ever.
+        if following.linked && following.retry_ms == RETRY_MS {
+            if let Some(following) = &mut core.borrow_mut().following {
+                following.linked = false;
+            }
+            continue;
+        }
         sleep_ms(&core, following.retry_ms).await;
     }
 }
@@ -304,9 +317,11 @@ impl Core {
             ended,
             unapplied: Vec::new(),
             begun_bytes: 0,
+            whole_bytes: 0,
             logged_bytes: 0,
             marks: VecDeque::new(),
             ack_asked_at: None,
+            whole_in_run: None,
             held: false,
             closing: false,
             sent_ms: now,
@@ -416,11 +431,13 @@ impl Core {
         let now_ms = self.now.mono_ms();
         let Some(link) = connection.link.as_mut() else { return };
         link.phase = Phase::Stream;
-        link.begun_bytes = 0;
-        link.logged_bytes = 0;
+        (link.begun_bytes, link.whole_bytes, link.logged_bytes) = (0, 0, 0);
         link.ack_asked_at = Some(0);
         link.last_io_ms = now_ms;
         connection.parser.restart();
+        if let Some(following) = &mut self.following {
+            following.linked = true;
+        }
         set_state(&self.shared.replication, LinkState::Connected);
     }
 
@@ -546,6 +563,9 @@ impl Core {
     pub fn note_begun(&mut self, connection: &mut Connection, bytes: &[u8]) {
         let Some(link) = connection.link.as_mut() else { return };
         link.unapplied.extend_from_slice(bytes);
+        if let Some(whole) = link.whole_in_run.take() {
+            link.whole_bytes = link.begun_bytes + whole as u64;
+        }
         link.begun_bytes += bytes.len() as u64;
     }
 
@@ -558,12 +578,13 @@ impl Core {
         }
         let (next_reply, first_owed) =
             (connection.owed_first + connection.owed.len() as u64, connection.owed_first);
-        let is_whole = connection.wait != Wait::Task && !connection.session.in_transaction();
+        let is_settled = connection.wait != Wait::Task;
         let database = connection.session.database;
         let drained = is_drained(connection);
         let Some(link) = connection.link.as_mut() else { return true };
-        if is_whole && link.marks.back().map_or(link.logged_bytes, |mark| mark.1) < link.begun_bytes {
-            link.marks.push_back((next_reply, link.begun_bytes));
+        let marked = link.marks.back().map_or(link.logged_bytes, |mark| mark.1);
+        if is_settled && marked < link.whole_bytes {
+            link.marks.push_back((next_reply, link.whole_bytes));
         }
         let mut applied = link.logged_bytes;
         while let Some((reply, begun)) = link.marks.front().copied()
@@ -578,7 +599,7 @@ impl Core {
             link.unapplied.drain(..bytes);
             link.logged_bytes = applied;
             self.stream_database = database;
-            self.wake_readers();
+            self.log_grew();
         }
         if link.ack_asked_at.is_some_and(|at| applied >= at) {
             link.ack_asked_at = None;

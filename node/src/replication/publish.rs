@@ -24,7 +24,20 @@ impl Core {
         let effects = &mut self.shard.effects;
         self.shared.replication.log.append_effects(effects.runs());
         effects.clear();
+        self.log_grew();
+    }
+
+    /// The log has got longer: readers are told, and what the backlog does not hold any more goes.
+    pub fn log_grew(&mut self) {
+        /// So much more than its size may the backlog be.
+        const TRIM_BYTES: u64 = 256 << 10;
         self.wake_readers();
+        let log = &self.shared.replication.log;
+        let end = log.end();
+        if end.wrapping_sub(self.log_trimmed_at) > TRIM_BYTES {
+            self.log_trimmed_at = end;
+            log.trim(self.config.replication.repl_backlog_size_bytes as u64);
+        }
     }
 
     /// Publishes what a transaction did on all its shards; more than one command goes between MULTI and EXEC.
@@ -34,7 +47,7 @@ impl Core {
         }
         self.shared.replication.log.append_transaction(effects.len(), effects.runs());
         effects.clear();
-        self.wake_readers();
+        self.log_grew();
     }
 
     /// Replicates a command that touches no shard.
@@ -49,11 +62,11 @@ impl Core {
         for (_, bytes) in command.iter() {
             self.shared.replication.log.append_keyless(bytes);
         }
-        self.wake_readers();
+        self.log_grew();
     }
 
     /// Cores that send the log to replicas have something to send.
-    pub fn wake_readers(&self) {
+    fn wake_readers(&self) {
         for (core, readers) in self.shared.replication.readers.iter().enumerate() {
             if core != self.id && readers.load(Relaxed) > 0 {
                 self.mailbox.waker_of(core).wake();

@@ -114,7 +114,13 @@ impl Summary {
                 .iter()
                 .map(|database| database.memory_bytes())
                 .sum(),
-            clients: core.clients.len(),
+            clients: core
+                .connections()
+                .filter(|(_, connection)| {
+                    let replica = connection.replica.as_ref();
+                    !replica.is_some_and(|replica| replica.is_linked())
+                })
+                .count(),
             detached_tables: core.cron.detached.len(),
             handed_over_bytes: ringfort_core::snapshot::handed_over_bytes(&core.shard),
             pubsub: core.pubsub.figures(),
@@ -123,7 +129,8 @@ impl Summary {
         };
         for (_, connection) in core.connections() {
             let session = &connection.session;
-            summary.blocked_clients += usize::from(connection.wait == Wait::Paused);
+            let blocked = connection.wait == Wait::Paused || connection.blocked_on.is_some();
+            summary.blocked_clients += usize::from(blocked);
             summary.watching_clients += usize::from(!session.watched.is_empty());
             summary.watched_keys += session.watched.len();
             let output_bytes = connection.output_memory_bytes();

@@ -164,6 +164,11 @@ impl Info<'_> {
             "config_file": file.unwrap_or_default(),
             "io_threads_active": u8::from(self.core.cores > 1),
         );
+        let deadline_ms = self.core.shared.replication.shutdown_deadline_ms.load(Relaxed);
+        if deadline_ms > 0 {
+            let left_ms = deadline_ms.saturating_sub(self.core.now.mono_ms());
+            fields!(text, "shutdown_in_milliseconds": left_ms);
+        }
         self.listeners(text);
         fields!(text, "ringfort_version": RINGFORT_VERSION);
     }
