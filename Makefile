@@ -41,7 +41,7 @@ loom: ## only the model-checked tests of the meeting of cores (part of unit)
 
 fuzz: tools ## the property tests with CASES cases each, the comparisons with Redis with SEEDS seeds
 	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace --lib
-	RINGFORT_SEEDS=$(SEEDS) $(CARGO) test -p ringfort-node --test 'differential_*'
+	RINGFORT_SEEDS=$(SEEDS) $(CARGO) test -p ringfort-node --test 'differential_*' --test dump_restore
 
 bench: ## criterion benches of the parts; ARGS='filter'
 	$(CARGO) bench -p ringfort-bench -- $(ARGS)

@@ -60,6 +60,22 @@ impl Effects {
         })
     }
 
+    /// The same, neighbours in one database together: (database, RESP commands).
+    pub fn runs(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut start = 0;
+        self.ends.chunk_by(|(one, _), (next, _)| one == next).map(move |run| {
+            let (database, end) = run[run.len() - 1];
+            let commands = &self.bytes[start..end];
+            start = end;
+            (database as usize, commands)
+        })
+    }
+
+    /// How many commands there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Moves all effects out; whether somebody listens stays.
     pub fn take(&mut self) -> Effects {
         Effects {
@@ -107,5 +123,8 @@ mod tests {
             all,
             [(0, &b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"[..]), (3, b"*1\r\n$4\r\nPING\r\n")]
         );
+        effects.command(3, &[b"PING"]);
+        let runs: Vec<_> = effects.runs().map(|(db, bytes)| (db, bytes.len())).collect();
+        assert_eq!((runs, effects.len()), (vec![(0, 20), (3, 28)], 3));
     }
 }

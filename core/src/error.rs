@@ -36,6 +36,20 @@ impl Error {
     pub const WATCH_INSIDE_MULTI: Error = Error::new("ERR WATCH inside MULTI is not allowed");
     pub const EXEC_ABORT: Error =
         Error::new("EXECABORT Transaction discarded because of previous errors.");
+    pub const LOADING: Error = Error::new("LOADING Redis is loading the dataset in memory");
+    pub const READ_ONLY: Error =
+        Error::new("READONLY You can't write against a read only replica.");
+    pub const PRIMARY_DOWN: Error = Error::new(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    );
+    pub const NO_REPLICAS: Error = Error::new("NOREPLICAS Not enough good replicas to write.");
+    pub const UNSAVED: Error = Error::new(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+         Commands that may modify the data set are disabled, because this instance is configured to report errors \
+         during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs \
+         for details about the RDB error.",
+    );
+    pub const BUSY_KEY: Error = Error::new("BUSYKEY Target key name already exists.");
     pub const SAME_OBJECT: Error = Error::new("ERR source and destination objects are the same");
     pub const INVALID_CURSOR: Error = Error::new("ERR invalid cursor");
     pub const FREQUENCY_NOT_TRACKED: Error = Error::new(

@@ -8,6 +8,7 @@
 
 use crate::keys::{Caller, Keys};
 use crate::notify::Classes;
+use crate::rdb::AccessHint;
 use crate::shard::{Policy, Shard, ShardSettings, next_random};
 use crate::store::{Database, EntryRef};
 
@@ -33,6 +34,37 @@ pub fn first_access(settings: &ShardSettings, now: i64) -> u32 {
         minutes_clock(now) << 8 | LFU_FIRST
     } else {
         lru_clock(now)
+    }
+}
+
+/// The access clock of an entry that comes from elsewhere. A hint of the kind that this node's policy does not use
+/// is as good as none.
+pub fn restored_access(hint: AccessHint, settings: &ShardSettings, now: i64) -> u32 {
+    let first = first_access(settings, now);
+    match hint {
+        AccessHint::Frequency(frequency) if settings.maxmemory_policy.is_lfu() => {
+            first & !0xff | u32::from(frequency)
+        }
+        // What is idle for longer than the clock goes round is as idle as can be.
+        AccessHint::IdleSeconds(seconds) if !settings.maxmemory_policy.is_lfu() => {
+            let seconds = seconds.min(CLOCK_MASK.into()) as u32;
+            first.wrapping_sub(seconds) & CLOCK_MASK
+        }
+        _ => first,
+    }
+}
+
+/// What a file or a replica is told of an entry's access clock: what this node's policy uses.
+#[inline]
+pub fn access_hint(access: u32, settings: &ShardSettings, now: i64) -> AccessHint {
+    match settings.maxmemory_policy {
+        Policy::AllKeysLru | Policy::VolatileLru => {
+            AccessHint::IdleSeconds(idle_seconds(access, now))
+        }
+        Policy::AllKeysLfu | Policy::VolatileLfu => {
+            AccessHint::Frequency(frequency(access, settings, now) as u8)
+        }
+        _ => AccessHint::None,
     }
 }
 
@@ -327,6 +359,20 @@ mod tests {
         let bytes = shard.databases[0].entry_bytes() / 100;
         let evicted = evict_some(&mut shard, 0, 50, bytes * 2 + 1);
         assert_eq!(evicted, Some(Evicted { keys: 3, bytes: bytes * 3 }));
+    }
+
+    #[test]
+    fn an_access_hint_comes_back_as_the_same_hint() {
+        let now = 1_700_000_000_000;
+        for (policy, hint) in [
+            (Policy::AllKeysLru, AccessHint::IdleSeconds(77)),
+            (Policy::VolatileLfu, AccessHint::Frequency(200)),
+            (Policy::VolatileTtl, AccessHint::None),
+        ] {
+            let settings = ShardSettings { maxmemory_policy: policy, ..ShardSettings::default() };
+            let access = restored_access(hint, &settings, now);
+            assert_eq!(access_hint(access, &settings, now), hint);
+        }
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub fn flush_database(shard: &mut Shard, database: usize, now: i64) -> Detached 
     shard.watches.touch_all(database, |key| {
         (presence(&databases[database], &hasher.key(key), now), Presence::Absent)
     });
-    let detached = shard.databases[database].clear();
-    shard.stats.dirty += detached.len() as u64;
+    let (removed, detached) = shard.databases[database].clear();
+    shard.stats.dirty += removed as u64;
     detached
 }
 

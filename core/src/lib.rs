@@ -28,6 +28,7 @@ pub mod sequencer;
 pub mod session;
 pub mod shard;
 pub mod slot;
+pub mod snapshot;
 pub mod store;
 pub mod transfer;
 pub mod watch;

@@ -6,6 +6,7 @@
 use crate::effect::Effects;
 use crate::eviction::Pool;
 use crate::notify::{self, KeyEvents};
+use crate::rdb::dump;
 use crate::store::{Cursor, Database, Hasher};
 use crate::watch::Watches;
 
@@ -22,6 +23,8 @@ pub struct ShardSettings {
     pub notify: notify::Classes,
     /// The longest string value, in bytes.
     pub string_bytes_max: usize,
+    /// The RDB version that DUMP writes.
+    pub dump_version: u16,
     /// On a replica expired keys are hidden, not deleted: the primary deletes them.
     pub is_replica: bool,
     /// While writes are paused (CLIENT PAUSE) they are not deleted either.
@@ -49,6 +52,7 @@ impl Default for ShardSettings {
             lfu_decay_minutes: 1,
             notify: notify::Classes::NONE,
             string_bytes_max: 512 << 20,
+            dump_version: dump::VERSION,
             is_replica: false,
             writes_held: false,
             active_expire: true,

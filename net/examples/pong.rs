@@ -113,6 +113,7 @@ async fn serve(port: u16, spin_us: u64, wait_us: u32, options: RingOptions) {
                     ring.close(connection.slot);
                     closed.insert(at);
                 }
+                Event::PiecesSent { .. } => unreachable!("only buffers are sent here"),
                 Event::AcceptFailed { errno, .. } => eprintln!("accept: errno {errno}"),
             }
         }

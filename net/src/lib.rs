@@ -7,8 +7,10 @@
 //!
 //! Absent on purpose: commands, slots, roles, and any use of `glommio::net`.
 
+pub mod blocking;
 pub mod buffers;
 pub mod clock;
+pub mod connect;
 pub mod cpu;
 pub mod listen;
 pub mod mailbox;

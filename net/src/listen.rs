@@ -144,7 +144,10 @@ pub fn is_unix(fd: RawFd) -> bool {
     with_socket(fd, |socket| Ok(socket.local_addr()?.is_unix())).unwrap_or(false)
 }
 
-fn with_socket<T>(fd: RawFd, act: impl FnOnce(&Socket) -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn with_socket<T>(
+    fd: RawFd,
+    act: impl FnOnce(&Socket) -> io::Result<T>,
+) -> io::Result<T> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }

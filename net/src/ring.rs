@@ -3,7 +3,7 @@
 //! A round is: the node queues sends and the like, [`Ring::round`] submits them all and reaps every completion
 //! in one system call, then [`Ring::next_event`] hands them out one by one, and the node may call any method in
 //! between. Receives are multishot into the core's provided buffers ([`crate::buffers`]); a connection has at most
-//! one send in flight, whose buffer the ring owns until it completes.
+//! one send in flight, whose buffer or pieces the ring owns until it completes.
 //!
 //! Everything belongs to the thread that made the ring (single issuer): reached through `&mut`, no locks. A
 //! completion finds its connection by index and generation, and an index is used again only after the last
@@ -11,23 +11,28 @@
 //!
 //! Absent: parsing, timeouts, limits, address lookup, and any clock.
 
+mod accept;
 mod event;
 mod file;
+mod pieces;
+mod send;
+mod wait;
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
-use std::sync::atomic::{Ordering, fence};
 
 use io_uring::types::{Fd, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use socket2::SockRef;
 
 use crate::buffers::{BufferRing, GROUP};
-use crate::park::{Bed, Waker};
+use accept::Listener;
 use file::{RingFile, Wait};
+use send::{PieceSending, Send};
+use wait::{Limit, Wake};
 
 pub use event::{EndReason, Event, RingError, RingOptions, Token};
 
@@ -79,11 +84,6 @@ impl Operation {
     }
 }
 
-struct Send {
-    buffer: Vec<u8>,
-    sent_bytes: usize,
-}
-
 struct Connection {
     token: Token,
     /// `None`: the slot is free.
@@ -99,38 +99,11 @@ struct Connection {
     ended: bool,
     /// Closed by the node; goes when nothing is in flight.
     closing: bool,
-    /// The operation in flight.
+    /// The send in flight.
     send: Option<Send>,
+    /// Zero copy is of no use on this socket.
+    copies: bool,
 }
-
-struct Listener {
-    number: usize,
-    socket: OwnedFd,
-    /// A multishot accept or a retry timer is in flight.
-    armed: bool,
-    closing: bool,
-}
-
-/// The read on the waker's eventfd that is always in flight.
-struct Wake {
-    waker: Waker,
-    /// Where the kernel puts the counter; owned by the read while `armed`.
-    counter: Box<u64>,
-    armed: bool,
-}
-
-/// The timer of [`Ring::wait`].
-struct Limit {
-    /// Read by the kernel when it takes the operation.
-    time: Box<Timespec>,
-    armed: bool,
-}
-
-/// How long a listener rests after accepting failed.
-static ACCEPT_RETRY: Timespec = Timespec::new().nsec(100_000_000);
-
-/// Bytes given to one send operation; the rest of a longer buffer follows in further ones.
-const SEND_BYTES_MAX: usize = 1 << 30;
 
 /// See the file head.
 pub struct Ring {
@@ -152,6 +125,7 @@ pub struct Ring {
     enters: u64,
     wake: Option<Wake>,
     limit: Limit,
+    piece_sending: PieceSending,
 }
 
 impl Ring {
@@ -187,36 +161,8 @@ impl Ring {
             enters: 0,
             wake: None,
             limit: Limit { time: Box::new(Timespec::new()), armed: false },
+            piece_sending: PieceSending::new(options.zero_copy_bytes_min),
         })
-    }
-
-    /// Accepts on `socket`, naming its connections by `listener`, until [`Ring::unlisten_all`].
-    pub fn listen(&mut self, listener: usize, socket: OwnedFd) {
-        make_blocking(&socket);
-        self.listeners.push(Some(Listener {
-            number: listener,
-            socket,
-            armed: false,
-            closing: false,
-        }));
-        self.arm_accept(self.listeners.len() - 1);
-    }
-
-    /// Stops accepting and closes the listening sockets, at the latest when the next rounds are done.
-    pub fn unlisten_all(&mut self) {
-        for at in 0..self.listeners.len() {
-            let Some(listener) = &mut self.listeners[at] else {
-                continue;
-            };
-            listener.closing = true;
-            if listener.armed {
-                for operation in [Operation::Accept, Operation::AcceptRetry] {
-                    self.cancel(operation.user_data(at as u32, 0));
-                }
-            } else {
-                self.listeners[at] = None;
-            }
-        }
     }
 
     /// Takes over a connected socket and starts receiving. Events name it by `token`.
@@ -236,6 +182,7 @@ impl Ring {
                     ended: false,
                     closing: false,
                     send: None,
+                    copies: false,
                 });
                 self.connections.len() as u32 - 1
             }
@@ -246,30 +193,11 @@ impl Ring {
         connection.wanted = true;
         connection.ended = false;
         connection.closing = false;
+        connection.copies = false;
         let slot = ConnectionSlot { index, generation: connection.generation };
         self.attached += 1;
         self.arm_receive(index);
         slot
-    }
-
-    /// Sends the whole buffer; [`Event::Sent`] gives it back. An empty buffer completes like any other.
-    ///
-    /// Panics if a send of this connection is in flight.
-    pub fn send(&mut self, slot: ConnectionSlot, buffer: Vec<u8>) {
-        let Some(connection) = self.connection(slot) else {
-            return;
-        };
-        assert!(connection.send.is_none(), "one send per connection");
-        connection.send = Some(Send { buffer, sent_bytes: 0 });
-        self.arm_send(slot.index);
-        self.in_flight += 1;
-    }
-
-    /// True while a send of the connection is in flight.
-    pub fn is_sending(&self, slot: ConnectionSlot) -> bool {
-        self.connections
-            .get(slot.index as usize)
-            .is_some_and(|c| c.generation == slot.generation && c.send.is_some())
     }
 
     /// Stops receiving. What was on its way still arrives. While paused, the peer's closing goes unnoticed.
@@ -295,7 +223,8 @@ impl Ring {
     }
 
     /// Closes the connection: no further event for its token, the slot names nothing any more. A send in flight is
-    /// cut off (to let a last reply through, close after its `Sent`), and its buffer freed when the kernel let go.
+    /// cut off (to let a last reply through, close after its `Sent`), and its buffer or pieces freed when the kernel let
+    /// go.
     pub fn close(&mut self, slot: ConnectionSlot) {
         let Some(connection) = self.connection(slot) else {
             return;
@@ -305,6 +234,7 @@ impl Ring {
         let receiving = connection.receiving;
         let sending = connection.send.is_some();
         if sending {
+            connection.abandon_unacknowledged();
             // Fails the send at once, wherever it waits.
             if let Some(socket) = &connection.socket {
                 let _ = SockRef::from(socket).shutdown(Shutdown::Both);
@@ -388,85 +318,6 @@ impl Ring {
         None
     }
 
-    /// Makes [`Waker::wake`] a completion of this ring, so that it ends [`Ring::wait`] and parking. Call once.
-    pub fn set_waker(&mut self, waker: &Waker) {
-        assert!(self.wake.is_none(), "a ring has one waker");
-        self.wake = Some(Wake { waker: waker.clone(), counter: Box::new(0), armed: false });
-        self.arm_wake();
-    }
-
-    /// Blocks the thread until there is a completion, a [`Waker::wake`], or nothing to do for `limit_us` microseconds
-    /// (up to twice that when waits follow one another); the completions are then as after [`Ring::round`]. Returns
-    /// false if the time passed with nothing to do.
-    ///
-    /// Much cheaper than parking, but the executor's other tasks stand still meanwhile: so only for short limits,
-    /// and not while one of them has something to do. `has_work` is asked after wakers see that we sleep.
-    pub fn wait(&mut self, limit_us: u32, has_work: impl FnOnce() -> bool) -> io::Result<bool> {
-        self.rearm_receives();
-        self.buffers().publish();
-        let wake = self.wake.as_ref().map(|wake| wake.waker.clone());
-        if let Some(waker) = &wake {
-            waker.parked().prepare(Bed::Ring);
-        }
-        let waited = if self.completions.is_empty() && !has_work() {
-            self.wait_limited(limit_us)
-        } else {
-            self.enter(Wait::No).map(|()| true)
-        };
-        if let Some(waker) = &wake {
-            waker.parked().finish();
-        }
-        waited
-    }
-
-    /// One timer serves many waits: setting the clock's timer anew for each wait costs more than the wait itself
-    /// where the clock is virtual (7 us of 33 per request). It is armed again only when it ran out, so it may run
-    /// out on a wait younger than itself; that one then gets its full time.
-    fn wait_limited(&mut self, limit_us: u32) -> io::Result<bool> {
-        let mut armed_by_us = !self.limit.armed;
-        if armed_by_us {
-            self.arm_limit(limit_us);
-        }
-        loop {
-            self.enter(Wait::One)?;
-            let only_limit = self.completions.len() == 1
-                && matches!(
-                    Operation::split(self.completions[0].user_data()).0,
-                    Some(Operation::Limit)
-                );
-            if !only_limit {
-                return Ok(!self.completions.is_empty());
-            }
-            while self.next_event().is_some() {}
-            if armed_by_us {
-                return Ok(false);
-            }
-            armed_by_us = true;
-            self.arm_limit(limit_us);
-        }
-    }
-
-    /// Lets completions write `eventfd` while wakes are enabled.
-    pub(crate) fn register_eventfd(&mut self, eventfd: RawFd) -> io::Result<()> {
-        let uring = self.uring_mut();
-        uring.submitter().register_eventfd(eventfd)?;
-        uring.completion().disable_eventfd();
-        Ok(())
-    }
-
-    /// Before parking: completions write the eventfd from now on. After it, check [`Ring::has_work`] again.
-    pub(crate) fn enable_wakes(&mut self) {
-        self.uring_mut().completion().enable_eventfd();
-        // Pairs with the kernel's full barrier between queueing work and reading the flag: either it sees the
-        // eventfd enabled or has_work, called after this, sees the work.
-        fence(Ordering::SeqCst);
-    }
-
-    /// After parking: no eventfd writes while the loop looks at the ring anyway.
-    pub(crate) fn disable_wakes(&mut self) {
-        self.uring_mut().completion().disable_eventfd();
-    }
-
     fn uring_mut(&mut self) -> &mut IoUring {
         self.uring.as_mut().expect("present until drop")
     }
@@ -520,78 +371,6 @@ impl Ring {
         self.in_flight += 1;
         // SAFETY: the socket is closed only when `receiving` is false again (release_if_done); the buffers belong
         // to the buffer ring, which outlives every operation (Ring::drop).
-        unsafe { self.push(entry) };
-    }
-
-    fn arm_send(&mut self, index: u32) {
-        let connection = &mut self.connections[index as usize];
-        let (Some(socket), Some(send)) = (&connection.socket, &connection.send) else {
-            return;
-        };
-        let rest = &send.buffer[send.sent_bytes..];
-        let entry = opcode::Send::new(
-            Fd(socket.as_raw_fd()),
-            rest.as_ptr(),
-            rest.len().min(SEND_BYTES_MAX) as u32,
-        )
-        .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
-        .build()
-        .user_data(Operation::Send.user_data(index, connection.generation));
-        // SAFETY: the buffer stays in `connection.send`, untouched, until the completion was reaped (its heap bytes
-        // do not move when the table grows), and the socket is closed only after that.
-        unsafe { self.push(entry) };
-    }
-
-    fn arm_accept(&mut self, at: usize) {
-        let Some(listener) = &mut self.listeners[at] else {
-            return;
-        };
-        let entry = opcode::AcceptMulti::new(Fd(listener.socket.as_raw_fd()))
-            .flags(libc::SOCK_CLOEXEC)
-            .build()
-            .user_data(Operation::Accept.user_data(at as u32, 0));
-        listener.armed = true;
-        self.in_flight += 1;
-        // SAFETY: the listener's socket is closed only when it is no longer armed.
-        unsafe { self.push(entry) };
-    }
-
-    fn arm_accept_retry(&mut self, at: usize) {
-        let entry = opcode::Timeout::new(&raw const ACCEPT_RETRY)
-            .build()
-            .user_data(Operation::AcceptRetry.user_data(at as u32, 0));
-        self.in_flight += 1;
-        // SAFETY: the timespec is a static.
-        unsafe { self.push(entry) };
-    }
-
-    fn arm_wake(&mut self) {
-        let Some(wake) = &mut self.wake else {
-            return;
-        };
-        wake.armed = true;
-        let entry = opcode::Read::new(
-            Fd(wake.waker.ring_eventfd()),
-            (&raw mut *wake.counter).cast(),
-            size_of::<u64>() as u32,
-        )
-        .build()
-        .user_data(Operation::Wake.user_data(0, 0));
-        self.in_flight += 1;
-        // SAFETY: the counter is boxed, touched by nobody, and freed like the waker's eventfd only after the read's
-        // completion was reaped (Ring::drop waits for it).
-        unsafe { self.push(entry) };
-    }
-
-    fn arm_limit(&mut self, limit_us: u32) {
-        *self.limit.time =
-            Timespec::new().sec(u64::from(limit_us / 1_000_000)).nsec(limit_us % 1_000_000 * 1000);
-        self.limit.armed = true;
-        let entry = opcode::Timeout::new(&raw const *self.limit.time)
-            .build()
-            .user_data(Operation::Limit.user_data(0, 0));
-        self.in_flight += 1;
-        // SAFETY: the time is boxed and written only here, when no such operation is queued or in flight.
         unsafe { self.push(entry) };
     }
 
@@ -666,7 +445,7 @@ impl Ring {
         match operation? {
             Operation::Cancel => None,
             Operation::Receive => self.complete_receive(completion, index, generation, more),
-            Operation::Send => self.complete_send(completion.result(), index, generation),
+            Operation::Send => self.complete_send(completion, index, generation),
             Operation::Accept => self.complete_accept(completion.result(), index as usize, more),
             Operation::Wake => {
                 self.in_flight -= 1;
@@ -738,80 +517,16 @@ impl Ring {
         Some(Event::Ended { token, reason })
     }
 
-    fn complete_send(&mut self, result: i32, index: u32, generation: u32) -> Option<Event> {
-        let connection = &mut self.connections[index as usize];
-        debug_assert_eq!(connection.generation & 0x00ff_ffff, generation);
-        let mut send = connection.send.take()?;
-        if connection.closing {
-            self.in_flight -= 1;
-            drop(send);
-            self.release_if_done(index);
-            return None;
-        }
-        let token = connection.token;
-        let sent = if result >= 0 {
-            send.sent_bytes += result as usize;
-            if send.sent_bytes < send.buffer.len() {
-                connection.send = Some(send);
-                self.arm_send(index);
-                return None;
-            }
-            Ok(())
-        } else if matches!(-result, libc::EINTR | libc::EAGAIN) {
-            connection.send = Some(send);
-            self.arm_send(index);
-            return None;
-        } else {
-            Err(io::Error::from_raw_os_error(-result))
-        };
-        self.in_flight -= 1;
-        Some(Event::Sent { token, buffer: send.buffer, result: sent })
-    }
-
-    fn complete_accept(&mut self, result: i32, at: usize, more: bool) -> Option<Event> {
-        // SAFETY: a successful accept made this descriptor for us; nobody else knows it.
-        let socket = (result >= 0).then(|| unsafe { OwnedFd::from_raw_fd(result) });
-        if !more {
-            self.in_flight -= 1;
-        }
-        let listener = self.listeners[at].as_ref()?;
-        let (number, closing) = (listener.number, listener.closing);
-        match -result {
-            _ if socket.is_some() || closing => {
-                if !more {
-                    self.accept_stopped(at);
-                }
-            }
-            // The connection was gone before it was accepted, or a passing trouble of its network.
-            libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED | libc::EPROTO => {
-                if !more {
-                    self.accept_stopped(at);
-                }
-                return None;
-            }
-            errno => {
-                // Most likely out of descriptors. At once it would fail again, and again.
-                if !more {
-                    self.arm_accept_retry(at);
-                }
-                return Some(Event::AcceptFailed { listener: number, errno });
-            }
-        }
-        socket.map(|socket| Event::Accepted { listener: number, socket })
-    }
-
-    fn accept_stopped(&mut self, at: usize) {
-        match &mut self.listeners[at] {
-            Some(listener) if listener.closing => self.listeners[at] = None,
-            Some(_) => self.arm_accept(at),
-            None => {}
-        }
-    }
-
     /// Frees the slot of a closed connection once the kernel has nothing of it any more.
     fn release_if_done(&mut self, index: u32) {
         let connection = &mut self.connections[index as usize];
-        if connection.closing && !connection.receiving && connection.send.is_none() {
+        if !connection.closing || connection.receiving {
+            return;
+        }
+        if connection.awaits_only_notification() {
+            // Comes at once when the socket's last file is gone.
+            connection.socket = None;
+        } else if connection.send.is_none() {
             connection.socket = None;
             connection.generation = connection.generation.wrapping_add(1);
             connection.closing = false;

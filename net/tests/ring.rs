@@ -12,7 +12,8 @@ use glommio::{LocalExecutorBuilder, Placement};
 use ringfort_net::listen::{listen_tcp, listen_unix, local_address};
 use ringfort_net::{ConnectionSlot, EndReason, Event, Parker, Ring, RingOptions, Token, Waker};
 
-const SMALL: RingOptions = RingOptions { entries: 64, buffers: 16, buffer_bytes: 512 };
+const SMALL: RingOptions =
+    RingOptions { entries: 64, buffers: 16, buffer_bytes: 512, zero_copy_bytes_min: 0 };
 
 /// An echo server on the test's own thread.
 struct Echo {
@@ -97,6 +98,7 @@ impl Echo {
                     self.close(token);
                 }
             }
+            Event::PiecesSent { .. } => unreachable!("only buffers are sent here"),
             Event::Sent { token, result, .. } => {
                 let connection = self.connections.get_mut(&token).expect("a live token");
                 connection.sending = false;
@@ -216,7 +218,12 @@ fn reset_connection_ends_once_with_its_errno() {
 
 #[test]
 fn exhausted_buffers_delay_but_lose_nothing() {
-    let mut server = Echo::new(RingOptions { entries: 64, buffers: 2, buffer_bytes: 64 });
+    let mut server = Echo::new(RingOptions {
+        entries: 64,
+        buffers: 2,
+        buffer_bytes: 64,
+        zero_copy_bytes_min: 0,
+    });
     let (_, mut one) = server.pair();
     let (_, mut two) = server.pair();
     one.write_all(&pattern(5000)).unwrap();

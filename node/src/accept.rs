@@ -24,7 +24,7 @@ impl Core {
         if to == self.id {
             self.admit_connection(socket);
         } else {
-            self.mailbox.send(to, Message::Connection(socket));
+            self.send(to, Message::Connection(socket));
         }
     }
 

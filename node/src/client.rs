@@ -1,7 +1,10 @@
 //! The client of a task: what a command that several cores take part in needs to know of its connection.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use ringfort_core::args::Args;
+use ringfort_core::effect::Effects;
 use ringfort_core::error::Error;
 use ringfort_core::keys::Caller;
 use ringfort_core::resp::{Protocol, Reply};
@@ -30,6 +33,8 @@ pub struct Client {
     pub now: i64,
     /// It runs inside EXEC, with all shards that it may need stopped already.
     pub inside: bool,
+    /// What a replica must run to follow, in order; published as one piece before the shards are released.
+    pub effects: Rc<RefCell<Effects>>,
 }
 
 impl Client {
@@ -73,11 +78,23 @@ impl Client {
         if self.inside { None } else { Some(stop(&self.core, shards).await) }
     }
 
-    /// Undoes [`Client::enter`].
+    /// Undoes [`Client::enter`]: publishes what the command did, then lets the shards go on.
     pub fn leave(&self, stopped: Option<Stopped>) {
         if let Some(stopped) = stopped {
-            stopped.release(&self.core);
+            stopped.release_with(&self.core, &mut self.effects.borrow_mut());
         }
+    }
+
+    /// The effect of a command that is replicated as it is.
+    pub fn add_effect(&self, args: &Args) {
+        let mut effects = self.effects.borrow_mut();
+        effects.enabled = self.core.borrow().shard.effects.enabled;
+        effects.verbatim(self.database, args);
+    }
+
+    /// Effects that a shard had while it was stopped for this command.
+    pub fn add_effects(&self, effects: Effects) {
+        self.effects.borrow_mut().append_all(effects);
     }
 }
 
@@ -99,6 +116,7 @@ impl Core {
             caller: connection.session.caller,
             now: self.now.wall_ms,
             inside: false,
+            effects: Rc::default(),
         };
         let (index, generation) = (client.index, client.generation);
         let future = task(client);

@@ -29,8 +29,8 @@ fn printable(text: &[u8]) -> Option<String> {
 pub enum ClientType {
     Normal,
     PubSub,
-    /// Of a primary or a replica.
-    Replication,
+    Replica,
+    Primary,
 }
 
 impl ClientType {
@@ -38,7 +38,8 @@ impl ClientType {
         match name.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(ClientType::Normal),
             b"pubsub" => Ok(ClientType::PubSub),
-            b"master" | b"replica" | b"slave" => Ok(ClientType::Replication),
+            b"master" => Ok(ClientType::Primary),
+            b"replica" | b"slave" => Ok(ClientType::Replica),
             _ => Err(Error::text(format!(
                 "ERR Unknown client type '{}'",
                 String::from_utf8_lossy(name)
@@ -48,7 +49,11 @@ impl ClientType {
 
     pub fn of(connection: &Connection) -> Self {
         let session = &connection.session;
-        if session.subscriptions + session.shard_subscriptions > 0 {
+        if connection.link.is_some() {
+            ClientType::Primary
+        } else if connection.replica.as_ref().is_some_and(|replica| replica.is_linked()) {
+            ClientType::Replica
+        } else if session.subscriptions + session.shard_subscriptions > 0 {
             ClientType::PubSub
         } else {
             ClientType::Normal
@@ -195,7 +200,9 @@ fn set_info(connection: &mut Connection, args: &Args) -> CommandResult {
 fn flags(connection: &Connection) -> String {
     let session = &connection.session;
     let letters = [
+        (ClientType::of(connection) == ClientType::Replica, 'S'),
         (session.monitor, 'O'),
+        (ClientType::of(connection) == ClientType::Primary, 'M'),
         (ClientType::of(connection) == ClientType::PubSub, 'P'),
         (session.in_transaction(), 'x'),
         (connection.wait == Wait::Paused, 'b'),

@@ -9,6 +9,8 @@ use ringfort_core::resp::Parser;
 use ringfort_core::session::{ReplyMode, Session, Transaction};
 use ringfort_net::{ConnectionSlot, Token};
 
+use crate::replication::{PrimaryLink, ReplicaSession};
+
 /// Why a connection's input is not being run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -87,6 +89,12 @@ pub struct Connection {
     /// Since when the output is over its soft limit.
     pub over_soft_limit_since_ms: Option<u64>,
     pub last_command: &'static str,
+    /// It is a replica of this node, or on the way to be one.
+    pub replica: Option<Box<ReplicaSession>>,
+    /// It is this node's link to its primary.
+    pub link: Option<Box<PrimaryLink>>,
+    /// It wrote something that WAIT can wait for.
+    pub wrote: bool,
     pub commands: u64,
     pub input_bytes: u64,
     pub output_bytes: u64,
@@ -135,6 +143,9 @@ impl Connection {
             active_window: 0,
             over_soft_limit_since_ms: None,
             last_command: "NULL",
+            replica: None,
+            link: None,
+            wrote: false,
             commands: 0,
             input_bytes: 0,
             output_bytes: 0,

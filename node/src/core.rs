@@ -182,6 +182,22 @@ pub struct Core {
     /// Set by DEBUG SET-ACTIVE-EXPIRE and the like: see [`crate::cron`].
     pub cron: crate::cron::CronState,
 
+    pub snapshot: crate::replication::SnapshotCore,
+    /// Connections of replicas that are sent the log, and its end when that was last looked at.
+    pub readers: Vec<u32>,
+    pub log_end_seen: u64,
+    /// Databases that are being loaded.
+    pub load: Option<crate::replication::LoadTarget>,
+    pub file_loader: Option<crate::replication::Loader>,
+    /// On core 0: the primary that this node follows, how often that changed, and the connection to it.
+    pub following: Option<crate::replication::Following>,
+    pub next_attempt: u64,
+    pub link_index: Option<u32>,
+    /// The database that the primary's stream stands in.
+    pub stream_database: usize,
+    /// Files that glommio tasks of this core are writing: it then parks at once, for them to go on.
+    pub file_tasks: usize,
+
     // Scratch space of the hot path, kept between rounds.
     pub batch: Batch,
     pub prepared: Vec<Prepared>,
@@ -262,6 +278,16 @@ impl Core {
             pause: crate::pause::Pause::default(),
             latency: crate::slow::LatencyMonitor::default(),
             cron: crate::cron::CronState::default(),
+            snapshot: crate::replication::SnapshotCore::default(),
+            readers: Vec::new(),
+            log_end_seen: 0,
+            load: None,
+            file_loader: None,
+            following: None,
+            next_attempt: 0,
+            link_index: None,
+            stream_database: 0,
+            file_tasks: 0,
             batch: Batch::default(),
             prepared: Vec::new(),
             reply_ends: Vec::new(),
@@ -307,12 +333,18 @@ impl Core {
         self.activity.tick(self.now.mono_us);
     }
 
+    /// Sends a message to another core. What this core did so far is in the log before the other can know of it.
+    pub fn send(&mut self, to: usize, message: Message) {
+        self.publish_effects();
+        self.mailbox.send(to, message);
+    }
+
     /// Runs `job` on core `to`; on this core at once.
     pub fn post(&mut self, to: usize, job: impl FnOnce(&mut Core) + Send + 'static) {
         if to == self.id {
             job(self);
         } else {
-            self.mailbox.send(to, Message::Post(Box::new(job)));
+            self.send(to, Message::Post(Box::new(job)));
         }
     }
 
@@ -409,6 +441,14 @@ impl Core {
         let Some(mut connection) = self.take_connection(index) else {
             return;
         };
+        if connection.link.is_some() {
+            if !self.may_close_link(index, &mut connection) {
+                self.put_connection(index, connection);
+                return;
+            }
+            self.forget_link(&mut connection);
+        }
+        self.forget_replica(index, &mut connection);
         self.ring.close(connection.slot);
         self.clients.remove(&connection.id);
         self.forget_session(&mut connection);

@@ -132,10 +132,12 @@ impl Core {
         ];
         self.cron.ops.sample(self.now.mono_us, totals);
         self.end_pause_if_due();
+        self.run_replication_cron();
         self.close_idle_clients();
         self.evict_clients();
         self.shared.peak_memory_bytes.fetch_max(self.memory_bytes() as i64, Relaxed);
         self.shared.cores[self.id].keys.store(self.shard.len() as u64, Relaxed);
+        self.shared.cores[self.id].changes.store(self.shard.stats.dirty, Relaxed);
     }
 
     /// Brings the time that the core was busy up to date.
@@ -210,8 +212,10 @@ impl Core {
                 continue;
             };
             let session = &connection.session;
-            let listens =
-                session.subscriptions + session.shard_subscriptions > 0 || session.monitor;
+            let listens = session.subscriptions + session.shard_subscriptions > 0
+                || session.monitor
+                || connection.replica.is_some()
+                || connection.link.is_some();
             if !listens
                 && connection.wait == Wait::None
                 && now.saturating_sub(connection.active_ms) > timeout_ms
@@ -223,6 +227,11 @@ impl Core {
 
     // --- Memory ------------------------------------------------------------------------------------------
 
+    /// A replica holds what its primary holds.
+    fn leaves_memory_to_primary(&self) -> bool {
+        self.shard.settings.is_replica && self.config.replication.replica_ignore_maxmemory
+    }
+
     pub fn is_over_memory(&self) -> bool {
         self.memory_bytes() > self.settings.maxmemory
     }
@@ -231,7 +240,7 @@ impl Core {
     pub fn make_room(&mut self) -> Result<(), ringfort_core::error::Error> {
         use ringfort_core::error::Error;
         use ringfort_core::shard::Policy;
-        if !self.is_over_memory() {
+        if !self.is_over_memory() || self.leaves_memory_to_primary() {
             return Ok(());
         }
         if self.shard.settings.maxmemory_policy == Policy::NoEviction {
@@ -253,7 +262,7 @@ impl Core {
 
     /// Evicts on this shard, for a bounded time. `true`: the node is under its limit, or at least some keys went.
     fn evict_here(&mut self) -> bool {
-        if self.gate.is_stopped() || self.pause.holds_writes() {
+        if self.gate.is_stopped() || self.pause.holds_writes() || self.shard.settings.is_replica {
             return false;
         }
         let from = ringfort_net::clock::monotonic_us();

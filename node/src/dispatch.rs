@@ -60,6 +60,9 @@ pub const BACKLOG_MESSAGES_MAX: usize = 64;
 /// Commands that one connection has under way on other shards: bounds the replies that come back unasked.
 const REMOTE_MAX: u32 = 256;
 
+/// The same of the link to the primary, whose replies are short.
+const REMOTE_PRIMARY_MAX: u32 = 4096;
+
 /// Batches under way to one core before connections that need it are held up.
 const BATCHES_AWAY_MAX: u32 = 256;
 
@@ -89,11 +92,15 @@ impl Core {
         prepared: &Prepared,
     ) -> Flow {
         let Some(spec) = prepared.spec else {
-            return self.unknown(connection, args);
+            return self.unknown(index, connection, args);
         };
         connection.commands += 1;
         connection.last_command = spec.name;
-        if !connection.session.is_plain() || self.pause.is_active() {
+        connection.wrote |= spec.flags.has(Flags::WRITE);
+        if !connection.session.is_plain()
+            || self.pause.is_active()
+            || self.shared.replication.restrictions.load(Relaxed) != 0
+        {
             return self.dispatch_checked(index, connection, args, prepared, spec);
         }
         self.route(index, connection, args, prepared, spec)
@@ -169,7 +176,9 @@ impl Core {
                         if connection.remote > 0 {
                             return Flow::Wait(Wait::Remote);
                         }
-                        if let Err(error) = self.check_memory(spec) {
+                        if !connection.session.caller.is_primary
+                            && let Err(error) = self.check_memory(spec)
+                        {
                             return self.reject(connection, spec, error);
                         }
                         return multi_shard::start(self, index, connection, spec, args, shards);
@@ -177,8 +186,10 @@ impl Core {
                 }
             }
         };
+        // What comes from a primary has its order there; here it only matters for each shard.
         if connection.remote_writes > 0
             && self.settings.strict_order
+            && !connection.session.caller.is_primary
             && (shard == self.id || connection.write_shard != shard)
         {
             return Flow::Wait(Wait::RemoteWrites);
@@ -208,7 +219,9 @@ impl Core {
         spec: &'static Spec,
         shard: usize,
     ) -> Flow {
-        if connection.remote >= REMOTE_MAX
+        let remote_max =
+            if connection.session.caller.is_primary { REMOTE_PRIMARY_MAX } else { REMOTE_MAX };
+        if connection.remote >= remote_max
             || connection.remote as usize * connection.last_remote_reply_bytes > OUTPUT_PAUSE_BYTES
         {
             return Flow::Wait(Wait::Remote);
@@ -331,6 +344,11 @@ impl Core {
         if session.in_transaction() && !controls_transaction {
             return self.queue(connection, args, spec);
         }
+        if !connection.session.in_transaction() || !controls_transaction {
+            if let Err(error) = self.check_restrictions(connection, spec) {
+                return self.reject(connection, spec, error);
+            }
+        }
         if self.pause.holds(spec, connection, self.now.mono_ms()) {
             self.pause.waiters.push(index);
             return Flow::Wait(Wait::Paused);
@@ -383,11 +401,16 @@ impl Core {
     }
 
     #[cold]
-    fn unknown(&mut self, connection: &mut Connection, args: &Args) -> Flow {
+    fn unknown(&mut self, index: u32, connection: &mut Connection, args: &Args) -> Flow {
         let error = match command::resolve(args) {
             Err(error) => error,
             Ok(_) => unreachable!("it was not found a moment ago"),
         };
+        if connection.link.is_some() {
+            let line = String::from_utf8_lossy(args.at(0)).into_owned();
+            self.break_link(index, connection, &format!("it sent '{line}': {}", error.0));
+            return Flow::Wait(Wait::None);
+        }
         if args.is(0, "post") || args.is(0, "host:") {
             return cross_protocol_request();
         }

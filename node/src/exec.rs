@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{Flags, Handler, SessionCommand, Spec};
+use ringfort_core::effect::Effects;
 use ringfort_core::error::Error;
 use ringfort_core::notify::KeyEvent;
 use ringfort_core::number;
@@ -48,6 +49,7 @@ pub fn exec(
     // All of it runs or none: memory is asked for once, before.
     let wants_memory = transaction.queued.iter().any(|(spec, _)| spec.flags.has(Flags::DENYOOM));
     if wants_memory
+        && !connection.session.caller.is_primary
         && core.settings.maxmemory > 0
         && let Err(error) = core.make_room()
     {
@@ -66,13 +68,18 @@ pub fn exec(
     }
     if is_local {
         let started = Ticks::now();
+        connection.wrote = true;
+        core.publish_effects();
         run_here(core, index, connection, transaction.queued);
+        let mut effects = core.shard.effects.take();
+        core.publish_transaction(&mut effects);
         core.timed_until = started;
         core.count_command(spec, args, connection.id, false);
         core.feed_monitors(connection, args, spec);
         return Flow::Next;
     }
     let watched_shards = watched_shards(core, connection);
+    connection.wrote = true;
     connection.session.watched.clear();
     let script = Script::new(core.monitor_label(connection), spec, args);
     let args = OwnedArgs::from(*args);
@@ -182,6 +189,7 @@ async fn run(
     let core = client.core.clone();
     let stopped = stop(&core, shards).await;
     client.inside = true;
+    client.effects = Default::default();
     // Others ran while it waited: its time must not be before theirs.
     client.now = core.borrow().now.wall_ms;
     let (watcher, now) = (Watcher(client.id), client.now);
@@ -241,7 +249,7 @@ async fn run(
     }
     run_phase(&client, &mut phase, &mut replies).await;
     script.tell(&client, shards).await;
-    stopped.release(&core);
+    stopped.release_with(&core, &mut client.effects.borrow_mut());
     let mut all = client.reply(|reply| reply.array(replies.len()));
     replies.iter().for_each(|reply| all.extend_from_slice(reply));
     all
@@ -264,20 +272,26 @@ async fn run_phase(client: &Client, phase: &mut Phase, replies: &mut [Vec<u8>]) 
                 let events = core.collect_key_events(|core| {
                     core.execute_admitted(spec, handler, &args.args(), context, None, &mut reply);
                 });
-                results.push((at, reply, events));
+                results.push((at, reply, events, core.shard.effects.take()));
             }
             results
         })
     });
     let mut all_events: Vec<(usize, Vec<KeyEvent>)> = Vec::new();
+    let mut all_effects: Vec<(usize, Effects)> = Vec::new();
     for results in futures_util::future::join_all(parts).await {
-        for (at, reply, events) in results {
+        for (at, reply, events, effects) in results {
             replies[at] = reply;
+            if !effects.is_empty() {
+                all_effects.push((at, effects));
+            }
             if !events.is_empty() {
                 all_events.push((at, events));
             }
         }
     }
+    all_effects.sort_by_key(|(at, _)| *at);
+    all_effects.into_iter().for_each(|(_, effects)| client.add_effects(effects));
     if !all_events.is_empty() {
         all_events.sort_by_key(|(at, _)| *at);
         let mut core = client.core.borrow_mut();

@@ -14,6 +14,17 @@ use crate::core::{Core, Deferred};
 use crate::message::{CommandBatch, Message};
 use crate::monitor;
 
+/// A command of the primary failed here, which it did not do there: the data differ.
+#[cold]
+fn note_primary_error(counters: &crate::replication::Counters, spec: &Spec, text: &[u8]) {
+    counters.unexpected_errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    crate::warning!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
+        String::from_utf8_lossy(text),
+        spec.name
+    );
+}
+
 /// Whose command it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
@@ -70,6 +81,7 @@ impl Core {
         out: &mut Vec<u8>,
     ) {
         if self.settings.maxmemory > 0
+            && !context.caller.is_primary
             && let Err(error) = self.check_memory(spec)
         {
             self.command_stats.rejected(spec);
@@ -107,6 +119,9 @@ impl Core {
             None => false,
             Some(text) => {
                 self.command_stats.error(text);
+                if context.caller.is_primary {
+                    note_primary_error(&self.shared.replication.counters, spec, text);
+                }
                 true
             }
         };
@@ -160,7 +175,7 @@ impl Core {
         self.slow.serving = None;
         self.reply_ends = ends;
         batch.replies = replies;
-        self.mailbox.send(from, Message::Replies(batch));
+        self.send(from, Message::Replies(batch));
     }
 
     fn prefetch_batch(&self, batch: &CommandBatch) {
@@ -187,7 +202,7 @@ impl Core {
         if let Some(batch) = self.outgoing[to].take() {
             self.stats.batches += 1;
             self.batches_away[to] += 1;
-            self.mailbox.send(to, Message::Commands(batch));
+            self.send(to, Message::Commands(batch));
         }
     }
 

@@ -14,12 +14,14 @@ impl Core {
     /// Sends the output of every connection that has some and no send under way, and the batches of commands.
     pub fn flush(&mut self) {
         self.name_slow_entries();
+        self.publish_effects();
         for to in 0..self.cores {
             self.send_batch(to);
         }
         if self.monitors.has_lines() {
             self.send_monitor_lines();
         }
+        self.list_readers();
         let mut dirty = std::mem::take(&mut self.dirty);
         for index in dirty.drain(..) {
             self.flush_connection(index);
@@ -38,6 +40,14 @@ impl Core {
             return;
         };
         connection.is_dirty = false;
+        if connection.link.is_some() && !self.settle_link(&mut connection) {
+            self.put_connection(index, connection);
+            self.close_connection(index);
+            return;
+        }
+        if connection.replica.is_some() {
+            self.send_to_replica(&mut connection);
+        }
         if !connection.is_sending && !connection.output.is_empty() {
             let output = std::mem::take(&mut connection.output);
             connection.is_sending = true;
@@ -83,7 +93,9 @@ impl Core {
             self.resume.push(index);
         }
         let connection = self.connection(index).expect("it was there above");
-        let has_more = !connection.output.is_empty() || connection.close_after_reply;
+        let has_more = !connection.output.is_empty()
+            || connection.close_after_reply
+            || connection.replica.is_some();
         if !has_more {
             // An idle connection holds no output buffer.
             let idle = std::mem::take(&mut connection.output);
@@ -108,6 +120,12 @@ impl Core {
     /// `client-output-buffer-limit`: over the hard limit, or over the soft one for too long.
     fn is_over_output_limit(&self, connection: &mut crate::connection::Connection) -> bool {
         let session = &connection.session;
+        if let Some(replica) = connection.replica.as_ref().filter(|replica| replica.is_linked()) {
+            return self.is_over_replica_limit(
+                replica.pending_bytes(self.shared.replication.log.end()) as usize,
+                &mut connection.over_soft_limit_since_ms,
+            );
+        }
         let limit = if session.subscriptions + session.shard_subscriptions > 0 {
             self.settings.output_pubsub
         } else {
@@ -120,12 +138,33 @@ impl Core {
         if limit.hard_bytes > 0 && bytes > limit.hard_bytes {
             return true;
         }
+        self.is_over_soft_limit(limit, bytes, &mut connection.over_soft_limit_since_ms)
+    }
+
+    fn is_over_soft_limit(
+        &self,
+        limit: crate::settings::OutputLimit,
+        bytes: usize,
+        since_ms: &mut Option<u64>,
+    ) -> bool {
         if limit.soft_bytes == 0 || bytes <= limit.soft_bytes {
-            connection.over_soft_limit_since_ms = None;
+            *since_ms = None;
             return false;
         }
         let now = self.now.mono_ms();
-        let since = *connection.over_soft_limit_since_ms.get_or_insert(now);
-        now - since > limit.soft_ms
+        now - *since_ms.get_or_insert(now) > limit.soft_ms
+    }
+
+    /// A replica may be as far behind as the backlog is long: it would come back to just that.
+    fn is_over_replica_limit(&self, bytes: usize, since_ms: &mut Option<u64>) -> bool {
+        let limit = self.settings.output_replica;
+        let backlog = self.config.replication.repl_backlog_size_bytes as usize;
+        let hard = if limit.hard_bytes == 0 { 0 } else { limit.hard_bytes.max(backlog) };
+        if hard > 0 && bytes > hard {
+            return true;
+        }
+        let soft = if limit.soft_bytes == 0 { 0 } else { limit.soft_bytes.max(backlog) };
+        let limit = crate::settings::OutputLimit { soft_bytes: soft, ..limit };
+        self.is_over_soft_limit(limit, bytes, since_ms)
     }
 }

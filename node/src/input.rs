@@ -31,11 +31,23 @@ impl Core {
         connection.active_ms = self.now.mono_ms();
         self.activity.note(&mut connection.active_window);
         self.stats.input_bytes += data.len() as u64;
+        if connection.link.is_some() {
+            self.note_link_input(&mut connection, data.len());
+        }
         if connection.wait == Wait::None
             && connection.input.is_empty()
             && !connection.close_after_reply
         {
+            let data = if connection.link.is_some() {
+                let behind = self.link_received(index, &mut connection, data);
+                &data[data.len() - behind..]
+            } else {
+                data
+            };
             let used = self.run_input(index, &mut connection, data);
+            if connection.link.is_some() {
+                self.note_begun(&mut connection, &data[..used]);
+            }
             if used < data.len() {
                 // What a client announces is believed only so far.
                 let wanted = connection.parser.wanted().min(RESERVE_BYTES_MAX);
@@ -72,6 +84,9 @@ impl Core {
         }
         let mut input = std::mem::take(&mut connection.input);
         let used = self.run_input(index, connection, &input);
+        if connection.link.is_some() {
+            self.note_begun(connection, &input[..used]);
+        }
         if used == input.len() {
             self.reuse_buffer(input);
         } else {
@@ -89,7 +104,10 @@ impl Core {
             self.close_connection(index);
             return;
         }
-        let pause = connection.wait != Wait::None && waiting_bytes > INPUT_PAUSE_BYTES;
+        let waits = connection.wait != Wait::None
+            || connection.link.as_ref().is_some_and(|link| link.is_held());
+        let pause = waits && waiting_bytes > INPUT_PAUSE_BYTES
+            || connection.link.as_mut().is_some_and(|link| link.is_ahead());
         if pause != connection.receiving_paused {
             connection.receiving_paused = pause;
             if pause {
@@ -101,7 +119,9 @@ impl Core {
         if connection.ended && connection.wait == Wait::None {
             connection.close_after_reply = true;
         }
-        let has_output = !connection.output.is_empty() || connection.close_after_reply;
+        let has_output = !connection.output.is_empty()
+            || connection.close_after_reply
+            || connection.link.is_some();
         if has_output {
             self.mark_dirty(index, &mut connection);
         }
@@ -110,6 +130,9 @@ impl Core {
 
     /// Runs the commands at the front of `buffer`; returns how many bytes are done with.
     fn run_input(&mut self, index: u32, connection: &mut Connection, buffer: &[u8]) -> usize {
+        if connection.link.as_ref().is_some_and(|link| link.is_held()) || buffer.is_empty() {
+            return 0;
+        }
         if connection.output.capacity() == 0 {
             connection.output = self.spare_buffer();
         }

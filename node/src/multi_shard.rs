@@ -10,6 +10,7 @@ use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{self, Handler, Spec, Split};
 use ringfort_core::cx::Cx;
 use ringfort_core::keys::Keys;
+use ringfort_core::effect::Effects;
 use ringfort_core::notify::KeyEvent;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
@@ -105,12 +106,12 @@ async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<
         on_core(&client.core, shard, move |core| {
             let mut reply = Vec::new();
             let events = core.execute_part(spec, &own.args(), context, &mut reply);
-            (reply, events)
+            (reply, (events, core.shard.effects.take()))
         })
     });
-    let (replies, events): (Vec<Vec<u8>>, Vec<Vec<KeyEvent>>) =
+    let (replies, done): (Vec<Vec<u8>>, Vec<(Vec<KeyEvent>, Effects)>) =
         futures_util::future::join_all(parts).await.into_iter().unzip();
-    publish_events(client, spec, args, events);
+    note_done(client, spec, args, done);
     let mut sum = 0;
     for reply in replies {
         match integer_reply(&reply) {
@@ -121,9 +122,19 @@ async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<
     client.reply(|reply| reply.int(sum))
 }
 
-/// Publishes the keyspace events of all shards' parts as if the command had gone from key to key.
-fn publish_events(client: &Client, spec: &Spec, args: &OwnedArgs, parts: Vec<Vec<KeyEvent>>) {
-    let mut events: Vec<KeyEvent> = parts.into_iter().flatten().collect();
+/// Takes over the effects of all shards' parts, and publishes their keyspace events as if the command had gone from
+/// key to key.
+fn note_done(
+    client: &Client,
+    spec: &Spec,
+    args: &OwnedArgs,
+    parts: Vec<(Vec<KeyEvent>, Effects)>,
+) {
+    let mut events: Vec<KeyEvent> = Vec::new();
+    for (more, effects) in parts {
+        events.extend(more);
+        client.add_effects(effects);
+    }
     if events.is_empty() {
         return;
     }
@@ -160,12 +171,12 @@ async fn run_elements(client: &Client, spec: &'static Spec, args: &OwnedArgs) ->
                 // The reply is an array of one: its head goes.
                 elements.push((at, reply.split_off(b"*1\r\n".len())));
             }
-            (elements, events)
+            (elements, (events, core.shard.effects.take()))
         })
     });
-    let (parts, events): (Vec<_>, Vec<Vec<KeyEvent>>) =
+    let (parts, done): (Vec<_>, Vec<(Vec<KeyEvent>, Effects)>) =
         futures_util::future::join_all(parts).await.into_iter().unzip();
-    publish_events(client, spec, args, events);
+    note_done(client, spec, args, done);
     let mut elements = vec![Vec::new(); keys];
     for part in parts {
         for (at, element) in part {
@@ -191,11 +202,12 @@ async fn run_pairs(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Ve
             own.push(args.args().at(at + 1));
         }
         on_core(&client.core, shard, move |core| {
-            core.execute_part(spec, &own.args(), context, &mut Vec::new())
+            let events = core.execute_part(spec, &own.args(), context, &mut Vec::new());
+            (events, core.shard.effects.take())
         })
     });
-    let events = futures_util::future::join_all(parts).await;
-    publish_events(client, spec, args, events);
+    let done = futures_util::future::join_all(parts).await;
+    note_done(client, spec, args, done);
     client.reply(|reply| reply.ok())
 }
 
@@ -267,6 +279,8 @@ async fn run_gathered(
     futures_util::future::join_all(back).await;
     debug_assert!(!shards.is_empty());
     let mut core = core.borrow_mut();
+    let mut outcome = outcome;
+    client.add_effects(std::mem::take(&mut outcome.effects));
     transfer::absorb(&mut core.shard, outcome);
     core.publish_key_events();
     reply

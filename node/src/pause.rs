@@ -45,7 +45,7 @@ impl Pause {
         let Some((until, mode)) = self.until else {
             return false;
         };
-        if now_ms >= until {
+        if now_ms >= until || connection.session.caller.is_primary || connection.replica.is_some() {
             return false;
         }
         let writes =

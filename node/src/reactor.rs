@@ -45,6 +45,7 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
             core.serve_ring();
             core.serve_mailbox();
             core.run_cron_if_due();
+            core.produce();
         }
         run_tasks(&handle, &mut tasks);
         let stop = {
@@ -91,12 +92,15 @@ fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> std::i
             return Ok(false);
         }
     }
-    let mailbox = &core.mailbox;
-    if core.ring.wait(RING_WAIT_US, || mailbox.has_work())? {
+    let (mailbox, log) = (&core.mailbox, &core.shared.replication.log);
+    let (reads, seen) = (!core.readers.is_empty(), core.log_end_seen);
+    // Asked after others know that this core is about to sleep: what they do from then on wakes it.
+    let has_work = || mailbox.has_work() || reads && log.end() != seen;
+    if core.file_tasks == 0 && core.ring.wait(RING_WAIT_US, has_work)? {
         spin.woke();
         return Ok(false);
     }
-    let parked = parker.prepare(&mut core.ring, |_| mailbox.has_work());
+    let parked = parker.prepare(&mut core.ring, |_| has_work());
     core.stats.parks += u64::from(parked);
     Ok(parked)
 }
@@ -126,6 +130,8 @@ impl Core {
             || self.ring.has_work()
             || self.mailbox.has_work()
             || self.pubsub.has_events()
+            || self.snapshot.has_work()
+            || self.has_log_to_send()
     }
 
     fn serve_ring(&mut self) {
@@ -137,6 +143,8 @@ impl Core {
                     }
                 }
                 Event::Sent { token, buffer, result } => self.sent(token, buffer, result),
+                Event::PiecesSent { token, result } => self.pieces_sent(token, result),
+                // No connection sends pieces yet.
                 Event::Ended { token, reason } => {
                     if let Some(index) = self.index_of(token) {
                         self.peer_ended(index, reason);
@@ -161,7 +169,7 @@ impl Core {
                 Message::Post(job) => job(self),
                 Message::Job(number, job) => {
                     let result = job(self);
-                    self.mailbox.send(from, Message::Result(number, result));
+                    self.send(from, Message::Result(number, result));
                 }
                 Message::Result(number, result) => self.calls.finish(number, result),
                 Message::Connection(socket) => self.admit_connection(socket),

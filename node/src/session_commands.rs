@@ -53,6 +53,8 @@ impl Core {
         use SessionCommand::*;
         match command {
             Watch => return self.watch(index, connection, args),
+            Replconf => self.replconf(index, connection, args)?,
+            Psync | Sync => return self.psync(index, connection, args),
             Unwatch => {
                 self.unwatch(connection);
                 reply_to(connection).ok();

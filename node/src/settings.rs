@@ -30,6 +30,7 @@ pub struct Settings {
     pub client_bytes_max: u64,
     pub output_normal: OutputLimit,
     pub output_pubsub: OutputLimit,
+    pub output_replica: OutputLimit,
     /// `None`: no password is asked for.
     pub password: Option<Box<[u8]>>,
     /// Idle clients are closed after so many milliseconds; 0: never.
@@ -67,6 +68,7 @@ impl Settings {
             query_buffer_bytes_max: config.clients.client_query_buffer_limit_bytes as usize,
             output_normal: OutputLimit::from(limits.normal),
             output_pubsub: OutputLimit::from(limits.pubsub),
+            output_replica: OutputLimit::from(limits.replica),
             password: config.access.requirepass.as_option().map(Into::into),
             timeout_ms: u64::from(config.clients.timeout_seconds) * 1000,
             tcp_keepalive_s: config.network.tcp_keepalive_seconds,

@@ -1,7 +1,9 @@
 //! The few facts that all cores of the node share, as atomics. Everything else goes by message.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use crate::replication::Replication;
 use crate::startup::Signals;
 
 /// What a core publishes each round. On cache lines of its own: written by one core, read by all.
@@ -14,6 +16,8 @@ pub struct CoreCounters {
     pub evictable_keys: AtomicU64,
     /// Keys in all databases.
     pub keys: AtomicU64,
+    /// Changes since the start.
+    pub changes: AtomicU64,
     /// `memory_bytes` when the core had just started.
     pub startup_bytes: AtomicI64,
     /// Connections dealt to the core and not closed yet.
@@ -25,7 +29,6 @@ pub struct CoreCounters {
     pub largest_client_bytes: AtomicU64,
 }
 
-#[derive(Debug)]
 pub struct Shared {
     pub cores: Vec<CoreCounters>,
     /// Bytes of threads that are no core: the main thread, before the cores start.
@@ -50,8 +53,8 @@ pub struct Shared {
     pub signals: Signals,
     /// Forty hex digits, new at every start.
     pub run_id: String,
-    /// Forty more: the name of the data's history.
-    pub replid: String,
+    /// Shared on its own, for what outlives a borrow of the core.
+    pub replication: Arc<Replication>,
     /// Seeds of the key hash, the same on every core.
     pub hash_seeds: [u64; 4],
     /// Wall clock milliseconds at start.
@@ -68,6 +71,7 @@ impl Shared {
     ) -> Self {
         Shared {
             cores: (0..cores).map(|_| CoreCounters::default()).collect(),
+            replication: Arc::new(Replication::new(&replid, cores)),
             base_memory_bytes: AtomicI64::new(0),
             next_client: AtomicU64::new(1),
             next_slow_entry: AtomicU64::new(0),
@@ -79,7 +83,6 @@ impl Shared {
             shutting_down: AtomicBool::new(false),
             signals,
             run_id,
-            replid,
             hash_seeds: seeds,
             started_ms,
         }

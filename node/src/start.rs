@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ringfort_net::{Ring, RingOptions, cpu, listen, mesh};
@@ -13,8 +14,10 @@ use ringfort_net::{Ring, RingOptions, cpu, listen, mesh};
 use crate::config::{Config, Loaded};
 use crate::core::Core;
 use crate::message::Message;
+use crate::replication;
 use crate::shared::Shared;
 use crate::startup::{self, Listening};
+use crate::tasks::CoreHandle;
 use crate::{alloc, reactor};
 
 /// Descriptors the node needs besides those of its clients, per core and in all.
@@ -73,13 +76,15 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
     process.signals.on_shutdown(move |_| wakers.iter().for_each(ringfort_net::Waker::wake));
     shared
         .base_memory_bytes
-        .store(alloc::thread_bytes() as i64, std::sync::atomic::Ordering::Relaxed);
+        .store(alloc::thread_bytes() as i64, Relaxed);
     let mut listeners = Some(listeners);
+    let (loading, loaded_all) = mpsc::channel();
     let starts = mailboxes
         .into_iter()
         .enumerate()
         .map(|(id, mailbox)| {
             let (shared, config) = (shared.clone(), loaded.config.clone());
+            let loading = loading.clone();
             // Core 0 accepts and deals.
             let listeners = if id == 0 { listeners.take().unwrap_or_default() } else { Vec::new() };
             move || async move {
@@ -91,6 +96,10 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
                 let core = Core::new(id, shared, config, ring, mailbox);
                 let handle = Rc::new(RefCell::new(core));
                 keep_time(&handle);
+                if id == 0 {
+                    let begun = begin(Rc::clone(&handle), loading);
+                    handle.borrow_mut().new_tasks.push(Box::pin(begun));
+                }
                 reactor::run(handle).await.map_err(|error| error.to_string())
             }
         })
@@ -99,7 +108,12 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
         Ok(cores) => cores,
         Err(error) => return fail(format_args!("{error}")),
     };
-    process.ready(listening);
+    // Clients come already, and are told to wait. Without an answer the cores went down before.
+    drop(loading);
+    let began = loaded_all.recv().unwrap_or(Ok(()));
+    if began.is_ok() && !shared.shutting_down.load(Relaxed) {
+        process.ready(listening);
+    }
     let results: Vec<Result<(), String>> = cores
         .join()
         .into_iter()
@@ -107,12 +121,31 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
         .collect();
     process.stopping();
     let mut code = ExitCode::SUCCESS;
+    if let Err(error) = began {
+        code = fail(format_args!("Fatal error loading the DB, check server logs. Exiting: {error}"));
+    }
     for (core, error) in results.into_iter().enumerate().filter_map(|(at, r)| Some((at, r.err()?)))
     {
         code = fail(format_args!("Core {core} stopped: {error}"));
     }
     process.end();
     code
+}
+
+/// The first thing that core 0 does: loads what was saved, then follows the primary it was told to follow.
+async fn begin(core: CoreHandle, loaded: mpsc::Sender<Result<(), String>>) {
+    let result = replication::load_at_start(&core).await;
+    if result.is_err() {
+        core.borrow().shared.shutting_down.store(true, Relaxed);
+        core.borrow_mut().post_all(|core| core.stopped = true);
+    } else {
+        let primary = core.borrow().config.replication.replicaof.0.clone();
+        if let Some((host, port)) = primary {
+            replication::follow(&core, host.to_string(), port, false).await;
+        }
+    }
+    // Nobody listens any more if the node is going down.
+    let _ = loaded.send(result);
 }
 
 fn fail(text: std::fmt::Arguments) -> ExitCode {
@@ -190,7 +223,12 @@ fn random_seeds() -> [u64; 4] {
     })
 }
 
+/// A name for a new history.
+pub fn random_replid() -> ringfort_replication::identity::Replid {
+    ringfort_replication::identity::Replid::from_random(random_bytes())
+}
+
 /// Forty hex digits.
-fn random_hex() -> String {
+pub fn random_hex() -> String {
     random_bytes::<20>().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -118,6 +118,33 @@ impl Future for Answer {
     }
 }
 
+impl Core {
+    /// Finishes call `number` after some milliseconds, if nothing else does before.
+    pub fn finish_later(&self, number: u64, after_ms: u64) {
+        let core = self.handle.clone();
+        let waker = self.mailbox.waker().clone();
+        glommio::spawn_local(async move {
+            glommio::timer::sleep(std::time::Duration::from_millis(after_ms)).await;
+            if let Some(core) = core.upgrade() {
+                core.borrow_mut().calls.finish(number, Box::new(()));
+                waker.wake();
+            }
+        })
+        .detach();
+    }
+}
+
+/// Waits for some milliseconds.
+pub async fn sleep_ms(core: &CoreHandle, ms: u64) {
+    let answer = {
+        let mut core = core.borrow_mut();
+        let (number, answer) = core.calls.expect();
+        core.finish_later(number, ms);
+        answer
+    };
+    answer.await;
+}
+
 /// Runs `job` on core `to` and returns its result. On this core it runs at once.
 pub async fn on_core<R: Send + 'static>(
     core: &CoreHandle,
@@ -131,7 +158,7 @@ pub async fn on_core<R: Send + 'static>(
         }
         let (number, answer) = core.calls.start();
         let job: Job = Box::new(move |core| Box::new(job(core)));
-        core.mailbox.send(to, Message::Job(number, job));
+        core.send(to, Message::Job(number, job));
         answer
     };
     *answer.await.downcast().expect("a call's result has the type of its job")

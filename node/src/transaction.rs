@@ -1,6 +1,7 @@
 //! The shell of the transaction sequencer ([`ringfort_core::sequencer`]): stopping shards, running on them,
 //! letting them go.
 
+use ringfort_core::effect::Effects;
 use ringfort_core::sequencer::{ShardSet, TransactionId, Turn};
 
 use crate::connection::Wait;
@@ -26,6 +27,7 @@ pub async fn stop(core: &CoreHandle, shards: ShardSet) -> Stopped {
             let stops: Vec<_> = sequencer.sequencer.request(id, shards).collect();
             for (shard, id) in stops {
                 sequencer.post(shard, move |core| {
+                    core.publish_effects();
                     let admitted = core.gate.arrive(id);
                     core.admit(admitted);
                 });
@@ -37,7 +39,19 @@ pub async fn stop(core: &CoreHandle, shards: ShardSet) -> Stopped {
     Stopped { id, shards }
 }
 
+/// Stops all shards.
+pub async fn stop_all(core: &CoreHandle) -> Stopped {
+    let all = ShardSet::all(core.borrow().cores);
+    stop(core, all).await
+}
+
 impl Stopped {
+    /// Publishes what was done as one piece, then lets every shard go on: what they do next comes behind it.
+    pub fn release_with(self, core: &CoreHandle, effects: &mut Effects) {
+        core.borrow_mut().publish_transaction(effects);
+        self.release(core);
+    }
+
     /// Lets every shard go on.
     pub fn release(self, core: &CoreHandle) {
         let mut core = core.borrow_mut();
@@ -85,6 +99,7 @@ impl Core {
                 self.resumed(index);
             }
         }
+        self.publish_effects();
         let admitted = self.gate.admit();
         self.admit(admitted);
     }
@@ -94,7 +109,7 @@ impl Core {
         if to == self.id {
             self.calls.finish(number, result);
         } else {
-            self.mailbox.send(to, Message::Result(number, result));
+            self.send(to, Message::Result(number, result));
         }
     }
 }

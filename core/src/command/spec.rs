@@ -139,6 +139,9 @@ pub enum SessionCommand {
     Readonly,
     Readwrite,
     Asking,
+    Replconf,
+    Psync,
+    Sync,
 }
 
 /// Commands that several cores, or the node's configuration, take part in.
@@ -191,6 +194,10 @@ pub enum NodeCommand {
     PubsubShardchannels,
     PubsubShardnumsub,
     Lastsave,
+    Save,
+    Bgsave,
+    Replicaof,
+    Failover,
     Role,
     Wait,
 }

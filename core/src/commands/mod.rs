@@ -7,6 +7,7 @@ pub mod bitfield;
 pub mod bitop;
 pub mod bits;
 pub mod counters;
+pub mod dump;
 pub mod expire;
 pub mod keys;
 pub mod lcs;

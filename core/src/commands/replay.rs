@@ -3,9 +3,10 @@
 //!
 //! A family of commands joins with a list of templates: lines in which `$k` stands for a key, `$v` a value, `$n`
 //! an integer, `$f` a number with a fraction, `$o` a small offset, `$i` an index from either end, `$b` a bit, `$t` a
-//! bit field's type, `$s` and `$ms` a time to live, `$at` and `$atms` a time, `$db` a database.
+//! bit field's type, `$s` and `$ms` a time to live, `$at` and `$atms` a time, `$db` a database, `$p` a payload of DUMP.
 
 use super::testing::{NOW, TestShard};
+use crate::rdb::dump;
 use proptest::prelude::*;
 
 const STRINGS: &[&str] = &[
@@ -79,6 +80,12 @@ const KEYS: &[&str] = &[
     "COPY $k $k REPLACE",
     "COPY $k $k DB $db REPLACE",
     "MOVE $k $db",
+    "DUMP $k",
+    "RESTORE $k 0 $p",
+    "RESTORE $k 0 $p REPLACE IDLETIME $s",
+    "RESTORE $k $ms $p REPLACE",
+    "RESTORE $k $atms $p ABSTTL REPLACE",
+    "RESTORE $k $atms $p ABSTTL",
 ];
 
 /// A template with its blanks filled in by chance.
@@ -109,11 +116,20 @@ fn filled(template: &str, draws: &[u16]) -> String {
             "at" => (NOW / 1000 + draw % 40 - 5).to_string(),
             "atms" => (NOW + draw % 40_000 - 5000).to_string(),
             "db" => (draw % 3).to_string(),
+            "p" => payload(draw),
             other => panic!("no blank is called {other}"),
         };
         format!("{before}{value}")
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A payload that Redis 7.0, Redis 8 or Valkey 9 may have written.
+fn payload(draw: i64) -> String {
+    let body: &[u8] = [&b"\x00\xc0\x07"[..], b"\x00\x02ab", b"\x00\x00"][draw as usize % 3];
+    let payload = dump::sealed(body.to_vec(), [10, 12, 80][draw as usize / 3 % 3]);
+    let escaped = payload.iter().map(|byte| format!("\\x{byte:02x}"));
+    format!("\"{}\"", escaped.collect::<String>())
 }
 
 /// A command as its template, what fills it in, the database, and the milliseconds that pass before it.

@@ -3,6 +3,7 @@
 //! Tables lie in blocks of neighbouring slots, allocated when the first key comes, so an empty database costs next to
 //! nothing. The shard's core owns it. Bytes are counted as they are allocated, so `maxmemory` needs no walk.
 
+use super::capture::Capture;
 use super::detached::Detached;
 use super::entry::{EntryRef, OwnedEntry};
 use super::key::{Hasher, Key};
@@ -36,6 +37,9 @@ pub struct Database {
     expiring: usize,
     entry_bytes: usize,
     table_bytes: usize,
+    /// That of all entries which a capture under way has taken or passes by.
+    pub(super) phase: bool,
+    pub(super) capture: Option<Box<Capture>>,
 }
 
 /// The tables of neighbouring slots, with their sums.
@@ -50,7 +54,16 @@ pub(super) struct Block {
 impl Database {
     pub fn new(hasher: Hasher) -> Database {
         let blocks = Box::new([const { None }; BLOCKS]);
-        Database { hasher, blocks, len: 0, expiring: 0, entry_bytes: 0, table_bytes: 0 }
+        Database {
+            hasher,
+            blocks,
+            len: 0,
+            expiring: 0,
+            entry_bytes: 0,
+            table_bytes: 0,
+            phase: false,
+            capture: None,
+        }
     }
 
     /// What hashes this database's keys.
@@ -114,6 +127,7 @@ impl Database {
             self.insert_new(key, OwnedEntry::string(key.bytes, value, expiry.after(None), access));
             return;
         };
+        self.hand_over(key.slot, place);
         let sets_expiry = matches!(expiry, Expiry::At(_));
         let table = self.table_mut(key.slot).expect("an entry was found there");
         if sets_expiry || !table.overwrite_same_shape(place, value, access) {
@@ -191,6 +205,7 @@ impl Database {
     /// Takes an entry out.
     pub fn remove(&mut self, key: &Key<'_>) -> Option<OwnedEntry> {
         let place = self.find(key)?;
+        self.hand_over(key.slot, place);
         let entry = self.change(key.slot, |table, hasher| table.remove(place, hasher));
         self.entry_bytes -= entry.get().memory_bytes();
         Some(entry)
@@ -265,15 +280,15 @@ impl Database {
         }
     }
 
-    /// Empties the database at once; what was in it can be freed later.
-    pub fn clear(&mut self) -> Detached {
-        let detached = Detached {
-            len: self.len,
-            memory_bytes: self.memory_bytes(),
-            blocks: self.blocks.iter_mut().filter_map(Option::take).collect(),
-        };
+    /// Empties the database at once; what was in it can be freed later. Returns how many entries that were.
+    pub fn clear(&mut self) -> (usize, Detached) {
+        let (len, memory_bytes) = (self.len, self.memory_bytes());
+        let blocks = self.blocks.iter_mut().enumerate();
+        let blocks = blocks.filter_map(|(number, block)| Some((number, block.take()?))).collect();
+        let blocks = self.keep_for_capture(blocks);
         (self.len, self.expiring, self.entry_bytes, self.table_bytes) = (0, 0, 0, 0);
-        detached
+        let (left, memory_bytes) = if blocks.is_empty() { (0, 0) } else { (len, memory_bytes) };
+        (len, Detached { len: left, memory_bytes, blocks })
     }
 
     /// First of three stages that fetch, for a batch of keys, what [`Self::get`] will look at: all keys go through
@@ -345,6 +360,24 @@ impl Database {
         }
     }
 
+    /// Before an entry is changed or goes: its present state is handed over if a capture still wants it.
+    #[inline]
+    fn hand_over(&mut self, slot: Slot, place: TablePlace) {
+        if self.capture.is_some() {
+            self.hand_over_to_capture(slot, place);
+        }
+    }
+
+    #[cold]
+    fn hand_over_to_capture(&mut self, slot: Slot, place: TablePlace) {
+        let Database { blocks, capture: Some(capture), phase, .. } = self else { return };
+        let block = blocks[slot.block()].as_ref().expect("an entry was found there");
+        let entry = block.tables[slot.place_in_block()].entry(place);
+        if entry.phase() != *phase {
+            capture.take(entry, *phase);
+        }
+    }
+
     /// Changes an entry, and keeps the counts.
     #[inline]
     fn update<R>(
@@ -353,11 +386,15 @@ impl Database {
         place: TablePlace,
         f: impl FnOnce(&mut OwnedEntry) -> R,
     ) -> R {
+        self.hand_over(slot, place);
+        let phase = self.phase;
         let block = self.blocks[slot.block()].as_mut().expect("an entry was found there");
         let table = &mut block.tables[slot.place_in_block()];
         let (result, before, after, expire_at) = table.update(place, |entry| {
             let before = entry.get().footprint();
             let result = f(entry);
+            // It may be another entry, from a database of another phase.
+            entry.get().set_phase(phase);
             (result, before, entry.get().footprint(), entry.get().expire_at())
         });
         if let Some(at) = expire_at {
@@ -375,6 +412,7 @@ impl Database {
     #[inline]
     fn insert_new(&mut self, key: &Key<'_>, entry: OwnedEntry) -> TablePlace {
         self.entry_bytes += entry.get().memory_bytes();
+        entry.get().set_phase(self.phase);
         let position = key.position();
         self.change(key.slot, |table, hasher| table.insert(position, entry, hasher))
     }
@@ -454,12 +492,20 @@ impl Database {
             return None;
         }
         let mut bytes = 0;
+        let phase = self.phase;
+        let mut capture = self.capture.take();
         let rest = self.change(slot, |table, hasher| {
             table.expire(from, now, limit, looked_at, hasher, &mut |entry| {
                 bytes += entry.get().memory_bytes();
+                if let Some(capture) = &mut capture
+                    && entry.get().phase() != phase
+                {
+                    capture.take(entry.get(), phase);
+                }
                 f(entry);
             })
         });
+        self.capture = capture;
         self.entry_bytes -= bytes;
         rest
     }

@@ -11,6 +11,12 @@ pub struct Detached {
 }
 
 impl Detached {
+    /// One block.
+    pub(super) fn of_block(block: Box<Block>) -> Detached {
+        let len = block.tables.iter().map(|table| table.len()).sum();
+        Detached { blocks: vec![block], len, memory_bytes: 0 }
+    }
+
     /// Entries not freed yet.
     pub fn len(&self) -> usize {
         self.len

@@ -1,7 +1,7 @@
 //! Entries: a key with its value, expiry and access clock, in one allocation.
 //!
 //! This file is the only one that reads and writes through entry pointers. What lies where is [`super::layout`]'s;
-//! nobody changes an entry but through `&mut`, except for its access clock.
+//! nobody changes an entry but through `&mut`, except for its access clock and snapshot phase.
 
 use super::key::same_bytes;
 use super::layout::{
@@ -11,6 +11,7 @@ use super::layout::{
 };
 use super::value::{EMBSTR_BYTES_MAX, Encoding, Value};
 use crate::number::parse_integer;
+use bytes::Bytes;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -41,13 +42,13 @@ impl Content<'_> {
     }
 
     #[inline]
-    fn shape(&self, key_bytes: usize, expires: bool) -> Shape {
+    fn shape(&self, key_bytes: usize, expires: bool, phase: bool) -> Shape {
         let (kind, value_bytes) = match self {
             Content::Inline(bytes) => (Kind::Inline, bytes.len()),
             Content::Integer(number) => (Kind::Integer, integer_bytes(*number)),
             Content::Large(_) => (Kind::Large, size_of::<*const Large>()),
         };
-        Shape { kind, expires, key_bytes, value_bytes }
+        Shape { kind, expires, phase, key_bytes, value_bytes }
     }
 }
 
@@ -61,7 +62,7 @@ pub struct EntryRef<'a> {
 impl<'a> EntryRef<'a> {
     /// # Safety
     /// `start` came from [`OwnedEntry::into_raw`] and nobody changes or frees the entry during `'a`, except for its
-    /// access clock.
+    /// access clock and phase.
     #[inline]
     pub(super) unsafe fn from_raw(start: NonNull<u8>) -> EntryRef<'a> {
         EntryRef { start, owner: PhantomData }
@@ -91,6 +92,7 @@ impl<'a> EntryRef<'a> {
         Shape {
             kind: Kind::from_bits(header >> KIND_SHIFT),
             expires: header & EXPIRES_BIT != 0,
+            phase: header & PHASE_BIT != 0,
             key_bytes,
             value_bytes,
         }
@@ -122,18 +124,29 @@ impl<'a> EntryRef<'a> {
         }
     }
 
-    /// Another hold on a value that lies outside of its entry, or `None` if it lies inside. Whoever holds it sees
-    /// the value as it is now, whatever happens to the entry.
-    pub fn share_large(&self) -> Option<Arc<Vec<u8>>> {
-        let shape = self.shape();
-        (shape.kind == Kind::Large).then(|| {
-            let large = self.large(shape);
-            // SAFETY: the entry holds one count of it, which came from `Arc::into_raw`.
-            unsafe {
-                Arc::increment_strong_count(large);
-                Arc::from_raw(large)
+    /// Another hold on a value that lies outside of its entry and is `bytes_min` bytes long or longer. Whoever holds
+    /// it sees the value as it is now, whatever happens to the entry.
+    pub fn share_large_from(&self, bytes_min: usize) -> Option<Bytes> {
+        /// What `Bytes` keeps for its owner.
+        struct Shared(Arc<Large>);
+        impl AsRef<[u8]> for Shared {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
             }
-        })
+        }
+        let shape = self.shape();
+        if shape.kind != Kind::Large {
+            return None;
+        }
+        let large = self.large(shape);
+        // SAFETY: the entry holds one count of it, which came from `Arc::into_raw`; it lives as long as the entry.
+        unsafe {
+            if (*large).len() < bytes_min {
+                return None;
+            }
+            Arc::increment_strong_count(large);
+            Some(Bytes::from_owner(Shared(Arc::from_raw(large))))
+        }
     }
 
     /// When it expires, in milliseconds since the Unix epoch.
@@ -167,6 +180,24 @@ impl<'a> EntryRef<'a> {
         if changed != low {
             // SAFETY: the first four bytes of every entry are header. No reference covers them, so this is like
             // writing a `Cell`; neither this type nor `OwnedEntry` is `Sync`.
+            unsafe { self.start.cast::<u32>().write(changed) }
+        }
+    }
+
+    /// The side of the last cut that the entry is on; see [`super::capture`].
+    #[inline]
+    pub(super) fn phase(&self) -> bool {
+        self.header() & PHASE_BIT != 0
+    }
+
+    /// Moves the entry to a side of the last cut.
+    #[inline]
+    pub(super) fn set_phase(&self, phase: bool) {
+        let low = self.header() as u32;
+        let bit = PHASE_BIT as u32;
+        let changed = if phase { low | bit } else { low & !bit };
+        if changed != low {
+            // SAFETY: as in `set_access`; the bit is one of the first four bytes'.
             unsafe { self.start.cast::<u32>().write(changed) }
         }
     }
@@ -296,7 +327,7 @@ impl OwnedEntry {
 
     #[inline]
     fn new(key: &[u8], content: Content<'_>, expire_at: Option<i64>, access: u32) -> OwnedEntry {
-        let shape = content.shape(key.len(), expire_at.is_some());
+        let shape = content.shape(key.len(), expire_at.is_some(), false);
         let start = allocate(shape);
         // SAFETY: the allocation is as long as the shape says, and nobody else knows it.
         unsafe {
@@ -346,11 +377,17 @@ impl OwnedEntry {
         let entry = self.get();
         let header = entry.header() & HEADER_MASK;
         let key_bytes = (header >> KEY_LENGTH_SHIFT) as usize & KEY_LENGTH_FOLLOWS;
-        let wanted =
-            Shape { kind: Kind::Inline, expires: false, key_bytes, value_bytes: value.len() };
+        let phase = header & PHASE_BIT != 0;
+        let wanted = Shape {
+            kind: Kind::Inline,
+            expires: false,
+            phase,
+            key_bytes,
+            value_bytes: value.len(),
+        };
         let is_short = key_bytes < KEY_LENGTH_FOLLOWS && value.len() < VALUE_LENGTH_FOLLOWS;
         if !is_short
-            || header & !u64::from(ACCESS_MAX) & !PHASE_BIT != wanted.header(0)
+            || header & !u64::from(ACCESS_MAX) != wanted.header(0)
             || parse_integer(value).is_some()
         {
             return false;
@@ -473,7 +510,7 @@ impl OwnedEntry {
         if old.kind == Kind::Large {
             drop(self.take_large());
         }
-        let new = content.shape(old.key_bytes, expire_at.is_some());
+        let new = content.shape(old.key_bytes, expire_at.is_some(), old.phase);
         if old != new {
             self.relayout(old, new, 0);
         }
@@ -575,7 +612,7 @@ fn allocate(shape: Shape) -> NonNull<u8> {
     }
 }
 
-/// Writes everything before the key. The snapshot phase is 0 until snapshots use it.
+/// Writes everything before the key.
 ///
 /// # Safety
 /// `start` has room for the shape.
@@ -705,14 +742,13 @@ mod tests {
     #[test]
     fn shared_large_value_stays_as_it_was() {
         let mut entry = OwnedEntry::string(b"k", &[b'x'; 5000], None, 0);
-        let shared = entry.get().share_large().unwrap();
+        let shared = entry.get().share_large_from(0).unwrap();
         entry.resize_string(5001);
         entry.string_mut().fill(b'y');
         assert_eq!(*shared, [b'x'; 5000]);
         check(&entry, b"k", Value::Bytes(&[b'y'; 5001]), None);
         drop(entry);
-        assert_eq!(Arc::strong_count(&shared), 1);
-        assert!(OwnedEntry::string(b"k", b"small", None, 0).get().share_large().is_none());
+        assert!(OwnedEntry::string(b"k", b"small", None, 0).get().share_large_from(0).is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 5 | header: access clock 21 bits, kind 4, expires 1, snapshot phase 1 (reserved), key length 6, value length 7 |
+//! | 5 | header: access clock 21 bits, kind 4, expires 1, snapshot phase 1, key length 6, value length 7 |
 //! | 0 or 4 | key length, if the header's field says 63 |
 //! | 0 or 4 | value length, if the header's field says 127 |
 //! | 0 or 8 | expiry, milliseconds since the Unix epoch |
@@ -28,7 +28,7 @@ pub const ACCESS_MAX: u32 = (1 << ACCESS_BITS) - 1;
 pub(super) const KIND_SHIFT: u32 = 21;
 const KIND_MASK: u64 = 15;
 pub(super) const EXPIRES_BIT: u64 = 1 << 25;
-/// Reserved for snapshots.
+/// The side of the last cut that the entry is on; see [`super::capture`].
 pub(super) const PHASE_BIT: u64 = 1 << 26;
 pub(super) const KEY_LENGTH_SHIFT: u32 = 27;
 pub(super) const KEY_LENGTH_FOLLOWS: usize = 63;
@@ -89,6 +89,7 @@ pub(super) const fn size_class(bytes: usize) -> usize {
 pub(super) struct Shape {
     pub(super) kind: Kind,
     pub(super) expires: bool,
+    pub(super) phase: bool,
     pub(super) key_bytes: usize,
     /// Bytes of the value in the entry: for a large one, of its pointer.
     pub(super) value_bytes: usize,
@@ -128,6 +129,7 @@ impl Shape {
         u64::from(access & ACCESS_MAX)
             | (self.kind as u64) << KIND_SHIFT
             | if self.expires { EXPIRES_BIT } else { 0 }
+            | if self.phase { PHASE_BIT } else { 0 }
             | (self.key_bytes.min(KEY_LENGTH_FOLLOWS) as u64) << KEY_LENGTH_SHIFT
             | (self.value_bytes.min(VALUE_LENGTH_FOLLOWS) as u64) << VALUE_LENGTH_SHIFT
     }

@@ -8,6 +8,7 @@
 //! commands, and eviction policy. An entry whose time has come stays visible here until somebody removes it.
 
 mod buckets;
+mod capture;
 mod database;
 mod detached;
 mod entry;
@@ -20,6 +21,7 @@ mod table;
 mod tests;
 mod value;
 
+pub use capture::{CaptureOptions, Captured, HintKind};
 pub use database::{Database, Expiry};
 pub use detached::Detached;
 pub use entry::{EntryRef, OwnedEntry};

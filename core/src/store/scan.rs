@@ -46,7 +46,7 @@ impl Cursor {
         (self.0 >> 32) as usize
     }
 
-    fn position(self) -> u32 {
+    pub(super) fn position(self) -> u32 {
         self.0 as u32
     }
 

@@ -166,7 +166,7 @@ fn run(steps: &[Step], name: impl Fn(u16) -> Vec<u8>) {
         }
     }
     checked.check();
-    let mut detached = checked.database.clear();
+    let (_, mut detached) = checked.database.clear();
     checked.model.clear();
     checked.check();
     while detached.drop_some(7) {}

@@ -15,11 +15,22 @@ pub struct RingOptions {
     pub buffers: u16,
     /// Bytes of one receive buffer: the most that one [`Event::Received`] carries.
     pub buffer_bytes: u32,
+    /// Pieces of [`Ring::send_pieces`](super::Ring::send_pieces) at least so long on average are sent without the
+    /// kernel copying them, where the network can do that. 0 or `usize::MAX`: never.
+    ///
+    /// Below 8 to 16 KiB, pinning the pages and the second completion cost more than the copy, by what others measured
+    /// (compio's issue 771); over loopback the kernel always copies.
+    pub zero_copy_bytes_min: usize,
 }
 
 impl Default for RingOptions {
     fn default() -> Self {
-        RingOptions { entries: 1024, buffers: 512, buffer_bytes: 8 * 1024 }
+        RingOptions {
+            entries: 1024,
+            buffers: 512,
+            buffer_bytes: 8 * 1024,
+            zero_copy_bytes_min: 16 * 1024,
+        }
     }
 }
 
@@ -50,6 +61,8 @@ pub enum Event {
     /// The send is over: the whole buffer is with the kernel, or an error (some of it may have been sent, the
     /// connection is useless). The buffer comes back for reuse.
     Sent { token: Token, buffer: Vec<u8>, result: io::Result<()> },
+    /// The send of pieces is over, as with `Sent`, and the pieces are dropped.
+    PiecesSent { token: Token, result: io::Result<()> },
 }
 
 /// Why a ring could not be made.

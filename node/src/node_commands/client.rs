@@ -20,7 +20,9 @@ pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Resu
         NodeCommand::ClientKill => kill(&client, &args.args()).await,
         NodeCommand::ClientPause => pause(&client, &args.args()).await,
         NodeCommand::ClientUnpause => {
-            on_all_cores(&client.core, Core::end_pause).await;
+            if !client.core.borrow().is_failing_over() {
+                on_all_cores(&client.core, Core::end_pause).await;
+            }
             Ok(client.reply(|reply| reply.ok()))
         }
         NodeCommand::ClientUnblock => unblock(&client, &args.args()),

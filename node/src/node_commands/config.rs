@@ -56,6 +56,7 @@ async fn set(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let lowered = change.touches("maxmemory");
     let config = change.config;
     on_all_cores(&client.core, move |core| core.configure(config.clone())).await;
+    client.core.borrow().update_restrictions();
     if lowered {
         note_low_memory(client);
     }

@@ -173,9 +173,8 @@ async fn flush(
 
 /// All shards changed: one effect and one change for the node, not one per shard.
 fn note_change(client: &Client, args: &Args) {
-    let mut core = client.core.borrow_mut();
-    core.shard.effects.verbatim(client.database, args);
-    core.shard.stats.dirty += 1;
+    client.add_effect(args);
+    client.core.borrow_mut().shard.stats.dirty += 1;
 }
 
 async fn swap_databases(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {

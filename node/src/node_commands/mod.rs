@@ -9,6 +9,7 @@ mod latency;
 mod memory;
 mod monitor;
 mod pubsub;
+mod replication;
 mod shutdown;
 mod slowlog;
 
@@ -80,9 +81,10 @@ async fn answer(
         SlowlogGet | SlowlogLen | SlowlogReset => slowlog::run(client, command, args).await,
         LatencyLatest | LatencyHistory | LatencyReset | LatencyGraph | LatencyDoctor
         | LatencyHistogram => latency::run(client, command, args).await,
-        Shutdown => shutdown::shutdown(&client, args),
-        Role => Ok(shutdown::role(&client)),
-        Lastsave => Ok(shutdown::last_save(&client)),
+        Shutdown => shutdown::shutdown(&client, args).await,
+        Replicaof | Failover | Wait | Role | Save | Bgsave | Lastsave => {
+            replication::run(client, command, args).await
+        }
         ClientList | ClientKill | ClientPause | ClientUnpause | ClientUnblock => {
             client::run(client, command, args).await
         }
@@ -91,6 +93,5 @@ async fn answer(
         Subscribe | Unsubscribe | Psubscribe | Punsubscribe | Ssubscribe | Sunsubscribe
         | Publish | Spublish | PubsubChannels | PubsubNumsub | PubsubNumpat
         | PubsubShardchannels | PubsubShardnumsub => pubsub::run(client, command, args).await,
-        _ => Err(Error::new("ERR pending")),
     }
 }

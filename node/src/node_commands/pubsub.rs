@@ -215,14 +215,22 @@ async fn publish(client: Client, command: NodeCommand, args: &OwnedArgs) -> Vec<
     let home = home_of(args.args().at(1), client.core.borrow().cores);
     let args = Arc::new(args.clone());
     loop {
-        let (args, database) = (Arc::clone(&args), client.database);
+        let (shared, inside) = (Arc::clone(&args), client.inside);
         let receivers = on_core(&client.core, home, move |core| {
-            (!core.is_publishing_backlogged())
-                .then(|| core.publish_command(database, kind, &args.args()))
+            let args = shared.args();
+            (!core.is_publishing_backlogged()).then(|| match inside {
+                false => core.publish_command(kind, &args),
+                true => core.publish(kind, &args[1], &args[2]),
+            })
         })
         .await;
         match receivers {
-            Some(receivers) => return client.reply(|reply| reply.int(receivers as i64)),
+            Some(receivers) => {
+                if inside {
+                    client.add_effect(&args.args());
+                }
+                return client.reply(|reply| reply.int(receivers as i64));
+            }
             None => {
                 glommio::timer::sleep(std::time::Duration::from_millis(BACKLOG_WAIT_MS)).await;
             }

@@ -1,5 +1,6 @@
-//! SHUTDOWN, and the commands that speak of disk and replicas: LASTSAVE, ROLE.
+//! SHUTDOWN: waits for replicas, saves, ends the process.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_core::args::OwnedArgs;
@@ -8,10 +9,13 @@ use ringfort_core::error::Error;
 use crate::client::Client;
 use crate::config::ShutdownOn;
 use crate::core::Core;
+use crate::pause::PauseMode;
+use crate::replication::{self, lock, next_ack};
 use crate::startup::ShutdownSignal;
+use crate::tasks::{CoreHandle, on_all_cores, sleep_ms};
 
 /// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. No reply: the connection closes with the node.
-pub fn shutdown(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
+pub async fn shutdown(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let args = args.args();
     let (mut how, mut abort) = (ShutdownOn::default(), false);
     for at in 1..args.len() {
@@ -33,66 +37,119 @@ pub fn shutdown(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
         return Err(Error::SYNTAX);
     }
     if abort {
-        // A shutdown that has nobody to wait for is over before anybody can call it off.
-        return Err(Error::new("ERR No shutdown in progress."));
+        let shutdown = &client.core.borrow().shared.replication.shutdown;
+        return match shutdown.compare_exchange(WAITING, ABORTED, Relaxed, Relaxed) {
+            Ok(_) => {
+                client.core.borrow_mut().wake_ack_waiters();
+                Ok(client.reply(|reply| reply.ok()))
+            }
+            Err(_) => Err(Error::new("ERR No shutdown in progress.")),
+        };
     }
-    if !client.core.borrow_mut().shut_down(how) {
+    if !shut_down(&client.core, how).await {
         return Err(Error::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     Ok(Vec::new())
 }
 
+/// How far a shutdown is.
+const NONE: u8 = 0;
+const WAITING: u8 = 1;
+const ABORTED: u8 = 2;
+
 impl Core {
-    /// A signal asked for a shutdown; the configuration says how to take it. One that is refused may be sent again.
+    /// A signal asked for a shutdown; the configuration says how to take it. One that is refused may be sent again; a
+    /// second one does not wait for replicas.
     pub fn signalled(&mut self, signal: ShutdownSignal) {
-        let how = match signal {
+        let mut how = match signal {
             ShutdownSignal::Term => self.config.process.shutdown_on_sigterm,
             ShutdownSignal::Int => self.config.process.shutdown_on_sigint,
         };
-        if !self.shut_down(how) {
-            crate::warning!(
-                "Errors trying to shut down the server. Check the logs for more information."
-            );
-            self.shared.signals.clear();
-        }
-    }
-
-    /// Ends the loops of all cores, and with them the process. `false`: data would be lost that was to be saved.
-    ///
-    /// There are no RDB files yet. Where the configuration has save points, but nobody asked for this save, the
-    /// node goes down all the same: it said at its start that it saves nothing.
-    fn shut_down(&mut self, how: ShutdownOn) -> bool {
-        crate::notice!("User requested shutdown...");
-        let save_points = !self.config.persistence.save.0.is_empty();
-        if how.save && !how.force {
-            crate::warning!(
-                "This version writes no RDB files. Error trying to save the DB, can't exit."
-            );
-            return false;
-        }
-        if how.save || save_points && !how.nosave {
-            crate::warning!(
-                "This version writes no RDB files. Error trying to save the DB. Exit anyway."
-            );
-        }
-        self.shared.shutting_down.store(true, Relaxed);
-        self.ring.unlisten_all();
-        self.post_all(|core| core.stopped = true);
-        true
+        self.shared.signals.clear();
+        how.now |= self.shared.replication.shutdown.load(Relaxed) == WAITING;
+        let handle = self.handle.upgrade().expect("the loop holds the core");
+        self.new_tasks.push(Box::pin(async move {
+            if !shut_down(&handle, how).await {
+                crate::warning!(
+                    "Errors trying to shut down the server. Check the logs for more information."
+                );
+            }
+        }));
     }
 }
 
-pub fn role(client: &Client) -> Vec<u8> {
-    client.reply(|reply| {
-        reply.array(3);
-        reply.text("master");
-        reply.int(0);
-        reply.array(0);
-    })
+/// Waits for replicas, saves, and ends the loops of all cores, and with them the process. `false`: data would be lost
+/// that was to be saved, or the shutdown was called off.
+async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
+    crate::notice!("User requested shutdown...");
+    let (replication, timeout_ms) = {
+        let core = core.borrow();
+        let timeout_s = core.config.process.shutdown_timeout_seconds;
+        (Arc::clone(&core.shared.replication), u64::from(timeout_s) * 1000)
+    };
+    if replication.shutdown.swap(WAITING, Relaxed) == WAITING && !how.now {
+        return true;
+    }
+    if !how.now && timeout_ms > 0 && !replication.is_replica() && !replication.replicas().is_empty() {
+        wait_for_replicas(core, timeout_ms).await;
+    }
+    if replication.shutdown.swap(NONE, Relaxed) == ABORTED {
+        on_all_cores(core, Core::end_pause).await;
+        crate::notice!("Shutdown manually aborted.");
+        return false;
+    }
+    let save_points = !core.borrow().config.persistence.save.0.is_empty();
+    if (how.save || save_points) && !how.nosave {
+        crate::notice!("Saving the final RDB snapshot before exiting.");
+        // A snapshot under way is for somebody else; this one is the last.
+        let mut saved = replication::save(core).await;
+        while saved.as_ref().is_err_and(|_| lock(&replication.snapshot).busy) {
+            sleep_ms(core, 10).await;
+            saved = replication::save(core).await;
+        }
+        if let Err(error) = saved {
+            if !how.force {
+                crate::warning!("Error trying to save the DB, can't exit: {error}");
+                on_all_cores(core, Core::end_pause).await;
+                return false;
+            }
+            crate::warning!("Error trying to save the DB. Exit anyway.");
+        }
+    }
+    let mut core = core.borrow_mut();
+    core.shared.shutting_down.store(true, Relaxed);
+    core.post_all(|core| {
+        core.ring.unlisten_all();
+        core.stopped = true;
+    });
+    true
 }
 
-/// The time of the last save: none was made, so as Redis the time of the start.
-pub fn last_save(client: &Client) -> Vec<u8> {
-    let started_s = client.core.borrow().shared.started_ms / 1000;
-    client.reply(|reply| reply.int(started_s))
+/// Holds writes back until every replica has what there is, for at most so long.
+async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
+    let now_ms = ringfort_net::clock::monotonic_us() / 1000;
+    let deadline_ms = now_ms + timeout_ms;
+    on_all_cores(core, move |core| core.start_pause(deadline_ms + 1000, PauseMode::Write)).await;
+    let (replication, end) = {
+        let mut core = core.borrow_mut();
+        let replication = Arc::clone(&core.shared.replication);
+        let end = replication.log.end();
+        core.request_acks();
+        (replication, end)
+    };
+    let behind = || {
+        replication.online().iter().filter(|replica| replica.ack.load(Relaxed) < end).count()
+    };
+    if behind() > 0 {
+        crate::notice!("Waiting for replicas before shutting down.");
+    }
+    while behind() > 0 && replication.shutdown.load(Relaxed) == WAITING {
+        let Some(acked) = next_ack(core, Some(deadline_ms)) else {
+            crate::warning!("{} of the replicas are behind: shutting down all the same.", behind());
+            return;
+        };
+        if behind() > 0 {
+            acked.await;
+        }
+    }
 }

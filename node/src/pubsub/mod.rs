@@ -123,7 +123,7 @@ impl Core {
             return Some(Flow::Wait(Wait::Backlog));
         }
         self.feed_monitors(connection, args, spec);
-        let receivers = self.publish_command(connection.session.database, kind, args);
+        let receivers = self.publish_command(kind, args);
         reply_to(connection).int(receivers as i64);
         self.count_command(spec, args, connection.id, false);
         // A publisher that listens too has its message behind the reply. One that wants no replies has it
@@ -140,9 +140,9 @@ impl Core {
             .any(|to| to != self.id && self.mailbox.overflow_len(to) > BACKLOG_MESSAGES_MAX)
     }
 
-    /// PUBLISH at the channel's home, replicated.
-    pub fn publish_command(&mut self, database: usize, kind: Kind, args: &Args) -> usize {
-        self.shard.effects.verbatim(database, args);
+    /// PUBLISH at the channel's home, replicated at once: it touches no shard, so it waits for none.
+    pub fn publish_command(&mut self, kind: Kind, args: &Args) -> usize {
+        self.replicate_keyless(args);
         self.publish(kind, &args[1], &args[2])
     }
 

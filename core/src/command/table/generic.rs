@@ -2,7 +2,7 @@
 
 use crate::command::build::*;
 use crate::command::spec::{Argument, KeySpec, NodeCommand, SessionCommand, Spec, Split};
-use crate::commands::{expire, keys, object};
+use crate::commands::{dump, expire, keys, object};
 
 pub const COMMANDS: &[Spec] = &[
     Spec::new("del", -2)
@@ -170,6 +170,34 @@ pub const COMMANDS: &[Spec] = &[
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY, integer("db")])
         .docs("1.0.0", "O(1)", "Moves a key to another database."),
+    Spec::new("dump", 2)
+        .run(dump::dump)
+        .flags("readonly")
+        .acl("keyspace")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY])
+        .docs("2.6.0", "O(N), N the bytes of the value", "Gives a value as a payload for RESTORE.")
+        .tips(&["nondeterministic_output"]),
+    Spec::new("restore", -4)
+        .run(dump::restore)
+        .flags("write denyoom")
+        .acl("keyspace dangerous")
+        .keys(&[KeySpec::at(1, "OW update")])
+        .arguments(&[
+            KEY,
+            integer("ttl"),
+            string("serialized-value"),
+            token("replace", "REPLACE").since("3.0.0").optional(),
+            token("absttl", "ABSTTL").since("5.0.0").optional(),
+            integer("seconds").token("IDLETIME").since("5.0.0").optional(),
+            integer("frequency").token("FREQ").since("5.0.0").optional(),
+        ])
+        .docs("2.6.0", "O(N), N the bytes of the value", "Makes a key of a payload of DUMP.")
+        .history(&[
+            ("3.0.0", "`REPLACE`."),
+            ("5.0.0", "`ABSTTL`."),
+            ("5.0.0", "`IDLETIME` and `FREQ`."),
+        ]),
     Spec::new("keys", 2)
         .node(NodeCommand::Keys)
         .flags("readonly")

@@ -113,12 +113,68 @@ pub const COMMANDS: &[Spec] = &[
         .acl("admin dangerous")
         .docs("1.0.0", "O(1)", "Tells the Unix time of the last successful save.")
         .tips(&["nondeterministic_output"]),
+    Spec::new("save", 1)
+        .node(NodeCommand::Save)
+        .flags("admin noscript no_async_loading no_multi")
+        .docs("1.0.0", "O(N), N the number of keys", "Saves a snapshot to disk and answers when it is there."),
+    Spec::new("bgsave", -1)
+        .node(NodeCommand::Bgsave)
+        .flags("admin noscript no_async_loading")
+        .arguments(&[token("schedule", "SCHEDULE").since("3.2.2").optional()])
+        .docs("1.0.0", "O(1)", "Begins to save a snapshot to disk.")
+        .history(&[("3.2.2", "`SCHEDULE`.")]),
+    Spec::new("replicaof", 3)
+        .node(NodeCommand::Replicaof)
+        .flags("admin noscript stale no_async_loading")
+        .arguments(&[REPLICAOF_ARGUMENTS])
+        .docs("5.0.0", "O(1)", "Makes the server a replica of another, or a primary again."),
+    Spec::new("slaveof", 3)
+        .node(NodeCommand::Replicaof)
+        .flags("admin noscript stale no_async_loading")
+        .arguments(&[REPLICAOF_ARGUMENTS])
+        .docs("1.0.0", "O(1)", "Makes the server a replica of another, or a primary again.")
+        .deprecated("5.0.0", "`REPLICAOF`"),
+    Spec::new("failover", -1)
+        .node(NodeCommand::Failover)
+        .flags("admin noscript stale")
+        .arguments(&[
+            block("target", &[string("host"), integer("port"), token("force", "FORCE").optional()])
+                .token("TO")
+                .optional(),
+            token("abort", "ABORT").optional(),
+            integer("milliseconds").token("TIMEOUT").optional(),
+        ])
+        .docs("6.2.0", "O(1)", "Hands the role of primary over to a replica."),
+    Spec::new("replconf", -1)
+        .session(SessionCommand::Replconf)
+        .flags("admin noscript loading stale allow_busy")
+        .docs("3.0.0", "O(1)", "Serves replicas and primaries to tell each other of themselves.")
+        .system(),
+    Spec::new("psync", -3)
+        .session(SessionCommand::Psync)
+        .flags("admin noscript no_async_loading no_multi")
+        .arguments(&[string("replicationid"), integer("offset")])
+        .docs("2.8.0", "", "Asks for the replication stream, from an offset on or with a snapshot first.")
+        .system(),
+    Spec::new("sync", 1)
+        .session(SessionCommand::Sync)
+        .flags("admin noscript no_async_loading no_multi")
+        .docs("1.0.0", "", "Asks for a snapshot and the replication stream behind it.")
+        .system(),
     Spec::new("role", 1)
         .node(NodeCommand::Role)
         .flags("noscript loading stale fast")
         .acl("admin dangerous")
         .docs("2.8.12", "O(1)", "Tells whether the server is a primary or a replica, and of whom."),
 ];
+
+const REPLICAOF_ARGUMENTS: Argument = one_of(
+    "args",
+    &[
+        block("host-port", &[string("host"), integer("port")]),
+        block("no-one", &[token("no", "NO"), token("one", "ONE")]),
+    ],
+);
 
 const CONFIG_SUBCOMMANDS: &[Spec] = &[
     Spec::new("config|get", -3)

@@ -9,18 +9,18 @@ directives! {
     /// Snapshots and the append-only file.
     pub struct Persistence in persistence {
         dir: Directory = "dir", Kind::Own, PROTECTED | DENY_LOADING, ".";
-        save: SavePoints = "save", Kind::Own, MULTI | INERT, "3600 1 300 100 60 10000";
-        dbfilename: Text = "dbfilename", checked_text(check::db_filename), PROTECTED | INERT, "dump.rdb";
-        rdbcompression: bool = "rdbcompression", Kind::Own, INERT, "yes";
-        rdbchecksum: bool = "rdbchecksum", Kind::Own, IMMUTABLE | INERT, "yes";
-        rdb_compat: RdbCompat = "rdb-compat", Kind::Own, INERT, "auto";
+        save: SavePoints = "save", Kind::Own, MULTI, "3600 1 300 100 60 10000";
+        dbfilename: Text = "dbfilename", checked_text(check::db_filename), PROTECTED, "dump.rdb";
+        rdbcompression: bool = "rdbcompression", Kind::Own, 0, "yes";
+        rdbchecksum: bool = "rdbchecksum", Kind::Own, IMMUTABLE, "yes";
+        rdb_compat: RdbCompat = "rdb-compat", Kind::Own, 0, "auto";
         rdb_del_sync_files: bool = "rdb-del-sync-files", Kind::Own, INERT, "no";
         rdb_save_incremental_fsync: bool = "rdb-save-incremental-fsync", Kind::Own, INERT, "yes";
         rdb_key_save_delay: i32 = "rdb-key-save-delay", number(INT_MIN, INT_MAX), HIDDEN | INERT, "0";
         key_load_delay: i32 = "key-load-delay", number(INT_MIN, INT_MAX), HIDDEN | INERT, "0";
         loading_process_events_interval_bytes: i64 = "loading-process-events-interval-bytes",
             number(1024, INT_MAX), HIDDEN | INERT, "2097152";
-        stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Own, INERT, "yes";
+        stop_writes_on_bgsave_error: bool = "stop-writes-on-bgsave-error", Kind::Own, 0, "yes";
         sanitize_dump_payload: SanitizeDumpPayload = "sanitize-dump-payload", Kind::Own, INERT, "no";
         appendonly: bool = "appendonly", Kind::Own, DENY_LOADING | GUARD, "no";
         appendfsync: AppendFsync = "appendfsync", Kind::Own, INERT, "everysec";

@@ -28,7 +28,7 @@ directives! {
         shutdown_on_sigint: ShutdownOn = "shutdown-on-sigint", Kind::Own, MULTI, "default";
         shutdown_on_sigterm: ShutdownOn = "shutdown-on-sigterm", Kind::Own, MULTI, "default";
         /// How long a shutdown waits for replicas.
-        shutdown_timeout_seconds: u32 = "shutdown-timeout", number(0, INT_MAX), INERT, "10";
+        shutdown_timeout_seconds: u32 = "shutdown-timeout", number(0, INT_MAX), 0, "10";
         crash_log_enabled: bool = "crash-log-enabled", Kind::Own, INERT, "yes";
         crash_memcheck_enabled: bool = "crash-memcheck-enabled", Kind::Own, INERT, "yes";
         use_exit_on_panic: bool = "use-exit-on-panic", Kind::Own, HIDDEN | INERT, "no";

@@ -78,6 +78,8 @@ pub struct Summary {
     pub input_bytes_max: usize,
     pub output_bytes_max: usize,
     pub detached_tables: usize,
+    /// See [`ringfort_core::snapshot::handed_over_bytes`].
+    pub handed_over_bytes: usize,
     pub commands: CommandStats,
 }
 
@@ -114,6 +116,7 @@ impl Summary {
                 .sum(),
             clients: core.clients.len(),
             detached_tables: core.cron.detached.len(),
+            handed_over_bytes: ringfort_core::snapshot::handed_over_bytes(&core.shard),
             pubsub: core.pubsub.figures(),
             commands: core.command_stats.clone(),
             ..Summary::default()
@@ -153,6 +156,7 @@ impl Summary {
         self.input_bytes_max = self.input_bytes_max.max(other.input_bytes_max);
         self.output_bytes_max = self.output_bytes_max.max(other.output_bytes_max);
         self.detached_tables += other.detached_tables;
+        self.handed_over_bytes += other.handed_over_bytes;
         self.commands.merge(&other.commands);
     }
 

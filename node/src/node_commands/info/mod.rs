@@ -92,6 +92,8 @@ macro_rules! fields {
     };
 }
 
+mod replication;
+
 /// Bytes as people read them: 1.50M.
 fn human(bytes: u64) -> String {
     let value = bytes as f64;
@@ -210,6 +212,10 @@ impl Info<'_> {
         let overhead = used.saturating_sub(dataset);
         let system = process::system_memory_bytes();
         let limit = self.config.memory.maxmemory_bytes;
+        // Replicas and backlog share the log's blocks: what is more than the backlog is kept for those that lag.
+        let log = &shared.replication.log;
+        let log_bytes = log.memory_bytes();
+        let backlog = log.backlog_bytes().min(log_bytes);
         let ratio = if used > 0 { resident as f64 / used as f64 } else { 0.0 };
         let excess = resident as i64 - used as i64;
         fields!(text,
@@ -255,9 +261,9 @@ impl Info<'_> {
             "mem_fragmentation_ratio": format!("{ratio:.2}"),
             "mem_fragmentation_bytes": excess,
             "mem_not_counted_for_evict": 0,
-            "mem_replication_backlog": 0,
-            "mem_total_replication_buffers": 0,
-            "mem_clients_slaves": 0,
+            "mem_replication_backlog": backlog,
+            "mem_total_replication_buffers": log_bytes,
+            "mem_clients_slaves": log_bytes.saturating_sub(backlog),
             "mem_clients_normal": self.summary.clients_bytes,
             "mem_cluster_links": 0,
             "mem_aof_buffer": 0,
@@ -268,61 +274,27 @@ impl Info<'_> {
         );
     }
 
-    fn persistence(&self, text: &mut String) {
-        fields!(text,
-            "loading": 0,
-            "async_loading": 0,
-            "current_cow_peak": 0,
-            "current_cow_size": 0,
-            "current_cow_size_age": 0,
-            "current_fork_perc": "0.00",
-            "current_save_keys_processed": 0,
-            "current_save_keys_total": 0,
-            "rdb_changes_since_last_save": self.summary.shard.dirty,
-            "rdb_bgsave_in_progress": 0,
-            "rdb_last_save_time": self.core.shared.started_ms / 1000,
-            "rdb_last_bgsave_status": "ok",
-            "rdb_last_bgsave_time_sec": -1,
-            "rdb_current_bgsave_time_sec": -1,
-            "rdb_saves": 0,
-            "rdb_last_cow_size": 0,
-            "rdb_last_load_keys_expired": 0,
-            "rdb_last_load_keys_loaded": 0,
-            "aof_enabled": 0,
-            "aof_rewrite_in_progress": 0,
-            "aof_rewrite_scheduled": 0,
-            "aof_last_rewrite_time_sec": -1,
-            "aof_current_rewrite_time_sec": -1,
-            "aof_last_bgrewrite_status": "ok",
-            "aof_rewrites": 0,
-            "aof_rewrites_consecutive_failures": 0,
-            "aof_last_write_status": "ok",
-            "aof_last_cow_size": 0,
-            "module_fork_in_progress": 0,
-            "module_fork_last_cow_size": 0,
-        );
-    }
-
     fn stats(&self, text: &mut String) {
         let summary = self.summary;
         let shard = &summary.shard;
         let [commands, input, output, rounds, busy_us] = summary.rates;
+        let counters = &self.core.shared.replication.counters;
         fields!(text,
             "total_connections_received": summary.total(|core| core.connections_received),
             "total_commands_processed": summary.total(|core| core.commands),
             "instantaneous_ops_per_sec": commands.round() as u64,
             "total_net_input_bytes": summary.total(|core| core.input_bytes),
             "total_net_output_bytes": summary.total(|core| core.output_bytes),
-            "total_net_repl_input_bytes": 0,
-            "total_net_repl_output_bytes": 0,
+            "total_net_repl_input_bytes": counters.input_bytes.load(Relaxed),
+            "total_net_repl_output_bytes": counters.output_bytes.load(Relaxed),
             "instantaneous_input_kbps": format!("{:.2}", input / 1024.0),
             "instantaneous_output_kbps": format!("{:.2}", output / 1024.0),
             "instantaneous_input_repl_kbps": "0.00",
             "instantaneous_output_repl_kbps": "0.00",
             "rejected_connections": summary.total(|core| core.connections_rejected),
-            "sync_full": 0,
-            "sync_partial_ok": 0,
-            "sync_partial_err": 0,
+            "sync_full": counters.sync_full.load(Relaxed),
+            "sync_partial_ok": counters.sync_partial_ok.load(Relaxed),
+            "sync_partial_err": counters.sync_partial_err.load(Relaxed),
             "expired_keys": shard.expired_keys,
             "expired_stale_perc": "0.00",
             "expired_time_cap_reached_count": shard.expired_time_cap_reached,
@@ -349,7 +321,7 @@ impl Info<'_> {
             "tracking_total_keys": 0,
             "tracking_total_items": 0,
             "tracking_total_prefixes": 0,
-            "unexpected_error_replies": 0,
+            "unexpected_error_replies": counters.unexpected_errors.load(Relaxed),
             "total_error_replies": summary.commands.error_replies,
             "dump_payload_sanitizations": 0,
             "total_reads_processed": summary.cores.iter().map(|core| core.enters).sum::<u64>(),
@@ -373,22 +345,6 @@ impl Info<'_> {
             "acl_access_denied_cmd": 0,
             "acl_access_denied_key": 0,
             "acl_access_denied_channel": 0,
-        );
-    }
-
-    fn replication(&self, text: &mut String) {
-        fields!(text,
-            "role": "master",
-            "connected_slaves": 0,
-            "master_failover_state": "no-failover",
-            "master_replid": self.core.shared.replid,
-            "master_replid2": "0".repeat(40),
-            "master_repl_offset": 0,
-            "second_repl_offset": -1,
-            "repl_backlog_active": 0,
-            "repl_backlog_size": 1_048_576,
-            "repl_backlog_first_byte_offset": 0,
-            "repl_backlog_histlen": 0,
         );
     }
 
@@ -476,6 +432,7 @@ impl Info<'_> {
             "spins": summary.total(|core| core.spins),
             "spins_fruitful": summary.total(|core| core.spins_fruitful),
         );
+        self.replication_of_our_own(text);
         let uptime_us =
             (ringfort_net::clock::wall_clock_ms() - self.core.shared.started_ms).max(1) * 1000;
         for (at, core) in summary.cores.iter().enumerate() {

@@ -1,0 +1,93 @@
+//! One shard's part of a snapshot: all of its databases as they stood at a cut.
+//!
+//! The node makes the cut, with all shards stopped: every shard calls [`begin`] in one transaction. Then each shard
+//! brings its part bit by bit ([`step`]) while commands go on changing it. What writes handed over comes before the
+//! sweep goes on, so that what waits in memory stays little.
+//!
+//! Deliberately absent: where the bytes go, the frame around them, and how often a step is taken.
+
+use crate::shard::{Policy, Shard};
+use crate::store::{CaptureOptions, Captured, Detached, HintKind};
+
+/// What a database held at the cut, on one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseSize {
+    pub keys: u64,
+    pub expiring: u64,
+}
+
+/// How a snapshot writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether long strings are compressed (files), instead of sent by reference (sockets).
+    pub compress: bool,
+    /// Values from this length on are sent by reference, in bytes.
+    pub reference_bytes_min: usize,
+    /// The time of the cut, in milliseconds since the Unix epoch.
+    pub now: i64,
+}
+
+/// The cut. Returns the sizes of all databases.
+///
+/// # Panics
+/// If the last snapshot is still under way ([`is_under_way`]).
+pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
+    let policy = shard.settings.maxmemory_policy;
+    let hint = match policy {
+        Policy::AllKeysLru | Policy::VolatileLru => HintKind::Idle,
+        _ if policy.is_lfu() => HintKind::Frequency,
+        _ => HintKind::None,
+    };
+    let Options { compress, reference_bytes_min, now } = options;
+    let options = CaptureOptions { hint, compress, reference_bytes_min, now };
+    let databases = shard.databases.iter_mut().enumerate();
+    databases
+        .map(|(number, database)| {
+            database.begin_capture(number, options);
+            DatabaseSize {
+                keys: database.len() as u64,
+                expiring: database.expiring_len() as u64,
+            }
+        })
+        .collect()
+}
+
+/// Whether there is something left to bring, or to sweep after a snapshot was given up.
+pub fn is_under_way(shard: &Shard) -> bool {
+    shard.databases.iter().any(|database| database.is_captured())
+}
+
+/// Bytes that writes have handed over and no step has brought.
+pub fn handed_over_bytes(shard: &Shard) -> usize {
+    shard.databases.iter().map(|database| database.handed_over_bytes()).sum()
+}
+
+/// The next part, of one database: about `bytes_max` bytes (a single entry, or what writes handed over, may be more),
+/// after a look at about `entries_max` entries at most. `None`: all was brought. A part may be empty.
+pub fn step(
+    shard: &mut Shard,
+    bytes_max: usize,
+    entries_max: usize,
+    freed: &mut Vec<Detached>,
+) -> Option<Captured> {
+    while let Some(next) = next_database(shard) {
+        let captured = shard.databases[next].capture_some(bytes_max, entries_max, freed);
+        if captured.is_some() {
+            return captured;
+        }
+    }
+    None
+}
+
+/// The database with most to fetch: what was handed over waits in memory, the rest lies where it lies.
+fn next_database(shard: &Shard) -> Option<usize> {
+    let captured = |number: &usize| shard.databases[*number].is_captured();
+    (0..shard.databases.len())
+        .filter(captured)
+        .max_by_key(|number| shard.databases[*number].handed_over_bytes())
+}
+
+/// Nobody wants the rest. [`step`] must still be called to its end before the next [`begin`], and brings nothing.
+pub fn give_up(shard: &mut Shard) {
+    shard.databases.iter_mut().for_each(|database| database.give_up_capture());
+}

@@ -1,0 +1,244 @@
+//! A database as it stood at a cut, taken while it goes on changing.
+//!
+//! Every entry has one bit, its phase, and so has the database. At the cut ([`Database::begin_capture`]) the
+//! database's flips, so all entries that are there are now of the other phase: still to be taken. The sweep
+//! ([`Database::capture_some`]) goes through the tables in the order of the hash, takes every such entry and moves it
+//! to the database's phase. A write to an entry that the sweep has not reached first hands over the entry's old state
+//! ([`Capture::take`]); an entry born later has the new phase from the beginning and is passed by. So each entry is
+//! taken once, as it was, and what it costs in memory is what was overwritten and has not been sent yet.
+//!
+//! Tables that are emptied meanwhile (FLUSHALL) are kept until the sweep has been through them. SWAPDB moves the
+//! database with its capture, which knows the number that the database had at the cut.
+//!
+//! Source: the versioned snapshots that Dragonfly describes (its docs/rdbsave.md), with a bit per entry in place of a
+//! version per bucket: one snapshot at a time needs no more.
+
+use super::database::{Block, Database};
+use super::detached::Detached;
+use super::entry::EntryRef;
+use super::scan::Cursor;
+use crate::rdb::entry::{AccessHint, write_entry, write_entry_front};
+use crate::rdb::pieces::Pieces;
+use crate::slot::BLOCK_SLOTS;
+
+/// How entries are written.
+#[derive(Clone, Copy, Debug)]
+pub struct CaptureOptions {
+    /// What is said of an entry's last uses.
+    pub hint: HintKind,
+    /// Whether long strings are compressed; they are then never sent by reference.
+    pub compress: bool,
+    /// Values outside of their entry are sent by reference from this length on, in bytes.
+    pub reference_bytes_min: usize,
+    /// The time of the cut, in milliseconds since the Unix epoch.
+    pub now: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HintKind {
+    None,
+    /// The access clock counts seconds.
+    Idle,
+    /// The access clock is that of LFU: its counter.
+    Frequency,
+}
+
+/// What is still to be taken of a database, and what was handed over and not fetched yet.
+pub(super) struct Capture {
+    number: usize,
+    options: CaptureOptions,
+    /// Where the sweep goes on in the database's own tables, and whether it is through.
+    cursor: Cursor,
+    /// Blocks that were emptied, by the number they had, with the slot and position where the sweep goes on.
+    emptied: Vec<EmptiedBlock>,
+    out: Pieces,
+    entries: u64,
+    /// Nobody wants the rest: entries are only moved to the new phase.
+    given_up: bool,
+}
+
+struct EmptiedBlock {
+    block: Box<Block>,
+    table: usize,
+    position: u32,
+}
+
+/// Part of a database's state at the cut, in RDB form.
+#[derive(Debug, Default)]
+pub struct Captured {
+    /// The number that the database had at the cut.
+    pub database: usize,
+    pub entries: u64,
+    pub bytes: Pieces,
+}
+
+impl Capture {
+    /// Writes an entry as it is now, and moves it to the phase given.
+    #[inline]
+    pub(super) fn take(&mut self, entry: EntryRef<'_>, phase: bool) {
+        entry.set_phase(phase);
+        if self.given_up {
+            return;
+        }
+        self.entries += 1;
+        let hint = self.options.hint(entry.access());
+        let (key, expire_at) = (entry.key(), entry.expire_at());
+        if !self.options.compress
+            && let Some(value) = entry.share_large_from(self.options.reference_bytes_min)
+        {
+            write_entry_front(self.out.tail(), key, value.len(), expire_at, hint);
+            self.out.refer(value);
+        } else {
+            let out = self.out.tail();
+            write_entry(out, key, entry.value(), expire_at, hint, self.options.compress);
+        }
+    }
+
+    fn keep(&mut self, blocks: impl Iterator<Item = (usize, Box<Block>)>) {
+        for (number, block) in blocks {
+            let first = number * BLOCK_SLOTS;
+            // What the sweep has been through has nothing left to take.
+            let (table, position) = match self.cursor.slot() {
+                Some(slot) if usize::from(slot.number()) >= first => {
+                    (usize::from(slot.number()) - first, self.cursor.position())
+                }
+                Some(_) => (0, 0),
+                None => (BLOCK_SLOTS, 0),
+            };
+            self.emptied.push(EmptiedBlock { block, table, position });
+        }
+    }
+}
+
+impl CaptureOptions {
+    fn hint(&self, access: u32) -> AccessHint {
+        match self.hint {
+            HintKind::None => AccessHint::None,
+            HintKind::Idle => {
+                AccessHint::IdleSeconds(crate::eviction::idle_seconds(access, self.now))
+            }
+            HintKind::Frequency => AccessHint::Frequency((access & 0xff) as u8),
+        }
+    }
+}
+
+impl Database {
+    /// The cut: from now on the database's present state is taken. `number` is the database's.
+    ///
+    /// # Panics
+    /// If a capture is under way.
+    pub fn begin_capture(&mut self, number: usize, options: CaptureOptions) {
+        assert!(self.capture.is_none(), "one snapshot at a time");
+        if self.is_empty() {
+            return;
+        }
+        self.phase = !self.phase;
+        self.capture = Some(Box::new(Capture {
+            number,
+            options,
+            cursor: Cursor::START,
+            emptied: Vec::new(),
+            out: Pieces::default(),
+            entries: 0,
+            given_up: false,
+        }));
+    }
+
+    pub fn is_captured(&self) -> bool {
+        self.capture.is_some()
+    }
+
+    /// Bytes that writes have handed over and nobody has fetched.
+    pub fn handed_over_bytes(&self) -> usize {
+        self.capture.as_ref().map_or(0, |capture| capture.out.len())
+    }
+
+    /// The rest is not wanted any more; the sweep must still go through, without bringing anything.
+    pub fn give_up_capture(&mut self) {
+        if let Some(capture) = &mut self.capture {
+            capture.given_up = true;
+            capture.out = Pieces::default();
+            capture.entries = 0;
+        }
+    }
+
+    /// What was handed over, and the sweep's next entries until there are about `bytes_max` bytes (a single entry may
+    /// be longer) or `entries_max` entries were looked at; `None` once all was taken, or while nothing is captured.
+    /// Tables that were emptied come back in `freed` when the sweep has been through them.
+    pub fn capture_some(
+        &mut self,
+        bytes_max: usize,
+        entries_max: usize,
+        freed: &mut Vec<Detached>,
+    ) -> Option<Captured> {
+        let mut capture = self.capture.take()?;
+        let phase = self.phase;
+        let mut looked_at = 0;
+        // Small steps, so that many large values do not come at once.
+        const STEP_ENTRIES: usize = 16;
+        let mut through = false;
+        while capture.out.len() < bytes_max && looked_at < entries_max {
+            looked_at += STEP_ENTRIES;
+            let take = |entry: EntryRef<'_>, capture: &mut Capture| {
+                if entry.phase() != phase {
+                    capture.take(entry, phase);
+                }
+            };
+            if let Some(mut emptied) = capture.emptied.pop() {
+                if emptied.sweep(STEP_ENTRIES, |entry| take(entry, &mut capture)) {
+                    freed.push(Detached::of_block(emptied.block));
+                } else {
+                    capture.emptied.push(emptied);
+                }
+            } else if capture.cursor != Cursor::END {
+                let from = capture.cursor;
+                capture.cursor = self.scan(from, STEP_ENTRIES, |entry| take(entry, &mut capture));
+            } else {
+                through = true;
+                break;
+            }
+        }
+        let captured = Captured {
+            database: capture.number,
+            entries: std::mem::take(&mut capture.entries),
+            bytes: std::mem::take(&mut capture.out),
+        };
+        if !through {
+            self.capture = Some(capture);
+        } else if captured.entries == 0 {
+            return None;
+        }
+        Some(captured)
+    }
+
+    /// Emptied blocks go to the capture, if one is under way; otherwise the caller frees them.
+    pub(super) fn keep_for_capture(
+        &mut self,
+        blocks: Vec<(usize, Box<Block>)>,
+    ) -> Vec<Box<Block>> {
+        match &mut self.capture {
+            Some(capture) => {
+                capture.keep(blocks.into_iter());
+                Vec::new()
+            }
+            None => blocks.into_iter().map(|(_, block)| block).collect(),
+        }
+    }
+}
+
+impl EmptiedBlock {
+    /// Goes on through the block; `true` at its end.
+    fn sweep(&mut self, limit: usize, mut f: impl FnMut(EntryRef<'_>)) -> bool {
+        let mut visited = 0;
+        while let Some(table) = self.block.tables.get(self.table) {
+            match table.scan(self.position, limit, &mut visited, &mut |entry| f(entry)) {
+                Some(position) => {
+                    self.position = position;
+                    return false;
+                }
+                None => (self.table, self.position) = (self.table + 1, 0),
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,780 @@
+//! This node as a replica: the link to its primary, from connecting to applying the stream.
+//!
+//! Core 0 keeps the link. It is a connection like any other whose commands go the ordinary way, to whatever shard owns
+//! their keys, but for three things: writes for different shards may overlap (those for one shard keep their order,
+//! and whatever touches several waits for all before it), its replies are dropped, and the bytes of its commands are
+//! appended to this node's log, as they are, once the whole command or transaction has been applied. So the log's end
+//! is the offset up to which this node's data are the primary's, which is what it acknowledges, and what it asks for
+//! after the link was cut.
+//!
+//! A link is given up only when everything it began has been applied: until then the connection stays, without its
+//! socket. What was received and not begun goes with it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use ringfort_core::session::Session;
+use ringfort_net::{connect, listen};
+use ringfort_replication::bulk::{BulkReader, Progress};
+use ringfort_replication::handshake::{
+    Ask, Config as HandshakeConfig, Handshake, HandshakeError, Outcome,
+};
+use ringfort_replication::identity::Replid;
+
+use crate::config::DisklessLoad;
+use crate::connection::{Connection, Wait};
+use crate::core::Core;
+use crate::file_sink::{Done, FileSink};
+use crate::tasks::{Answer, CoreHandle, on_core, sleep_ms};
+
+use super::load::{self, Loader, StreamPosition};
+use super::{Loading, Replication};
+
+/// What a primary may be told of our version: the highest dialect that we read (Valkey looks at it).
+const ANNOUNCED_VERSION: &str = "8.1.0";
+
+/// Between two attempts to link, in milliseconds; doubled after each that failed for what the primary sent.
+const RETRY_MS: u64 = 1000;
+const RETRY_MS_MAX: u64 = 30_000;
+
+/// The primary that core 0 follows.
+#[derive(Clone, Debug)]
+pub struct Following {
+    pub host: String,
+    pub port: u16,
+    /// Counts the changes of primary: what belongs to an older one gives up.
+    pub attempt: u64,
+    /// The first PSYNC asks the primary to be promoted: this node was it.
+    pub failover: bool,
+    pub retry_ms: u64,
+}
+
+/// What INFO and ROLE say of the link.
+#[derive(Clone, Debug, Default)]
+pub struct LinkReport {
+    pub host: String,
+    pub port: u16,
+    pub state: LinkState,
+    /// Milliseconds of the monotonic clock.
+    pub down_since_ms: u64,
+    pub sync_total_bytes: u64,
+    pub sync_read_bytes: u64,
+    /// Why the last link ended, if that was the primary's fault.
+    pub last_fault: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    #[default]
+    Connect,
+    Connecting,
+    Handshake,
+    Sync,
+    Connected,
+}
+
+impl LinkState {
+    /// ROLE's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            LinkState::Connect => "connect",
+            LinkState::Connecting => "connecting",
+            LinkState::Handshake => "handshake",
+            LinkState::Sync => "sync",
+            LinkState::Connected => "connected",
+        }
+    }
+}
+
+impl LinkReport {
+    pub fn is_up(&self) -> bool {
+        self.state == LinkState::Connected
+    }
+}
+
+/// The primary's half of a connection.
+pub struct PrimaryLink {
+    phase: Phase,
+    /// The call to finish when the connection is gone.
+    ended: u64,
+    /// Bytes of commands that have been begun and are not in the log, and how many those behind them were.
+    unapplied: Vec<u8>,
+    begun_bytes: u64,
+    logged_bytes: u64,
+    /// (reply awaited, `begun_bytes` there): when all replies before it have come, so much is applied.
+    marks: VecDeque<(u64, u64)>,
+    /// The primary asked how far we are when so many bytes had been begun.
+    ack_asked_at: Option<u64>,
+    /// Nothing more is begun for now.
+    held: bool,
+    /// The socket is gone; the connection goes when all is applied.
+    closing: bool,
+    sent_ms: u64,
+    last_io_ms: u64,
+    /// To be sent.
+    output: Vec<u8>,
+}
+
+enum Phase {
+    Handshake(Box<Handshake>),
+    Receive(Box<Receive>),
+    /// The snapshot is being put into place; what comes waits.
+    Finishing,
+    Stream,
+}
+
+struct Receive {
+    bulk: BulkReader,
+    sink: Sink,
+    replid: Replid,
+    offset: u64,
+}
+
+enum Sink {
+    Shards(Loader),
+    File { sink: FileSink, done: Answer, path: std::path::PathBuf },
+}
+
+impl PrimaryLink {
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.phase, Phase::Stream)
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held || !self.is_streaming()
+    }
+
+    /// The snapshot comes faster than the shards take it.
+    pub fn is_ahead(&mut self) -> bool {
+        self.loader().is_some_and(|loader| loader.is_ahead())
+    }
+
+    fn loader(&mut self) -> Option<&mut Loader> {
+        match &mut self.phase {
+            Phase::Receive(receive) => match &mut receive.sink {
+                Sink::Shards(loader) => Some(loader),
+                Sink::File { .. } => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Whether all that the link's connection began has been applied.
+fn is_drained(connection: &Connection) -> bool {
+    connection.remote == 0 && connection.wait != Wait::Task
+}
+
+/// The link begins nothing until [`Held::release`].
+pub struct Held {
+    was_replica: bool,
+    /// The database that the stream stands in.
+    pub stream_database: usize,
+}
+
+/// Lets the link finish what it began, and begin nothing more: the data then are those of the log's end.
+pub async fn hold(core: &CoreHandle) -> Held {
+    let was_replica = core.borrow().shared.replication.is_replica();
+    if was_replica {
+        on_core(core, 0, |core| core.set_held(true)).await;
+        while !on_core(core, 0, |core| core.link_is_drained()).await {
+            sleep_ms(core, 1).await;
+        }
+    }
+    let stream_database = on_core(core, 0, |core| core.stream_database).await;
+    Held { was_replica, stream_database }
+}
+
+impl Held {
+    pub async fn release(self, core: &CoreHandle) {
+        if self.was_replica {
+            on_core(core, 0, |core| core.set_held(false)).await;
+        }
+    }
+}
+
+/// Follows the primary that core 0 was told to follow, until it is told otherwise. Runs on core 0.
+pub async fn follow(core: CoreHandle, attempt: u64) {
+    loop {
+        let Some(following) = current(&core, attempt) else { return };
+        let ended = connect_once(&core, &following).await;
+        if let Some(ended) = ended {
+            ended.await;
+        }
+        let Some(following) = current(&core, attempt) else { return };
+        set_state(&core.borrow().shared.replication, LinkState::Connect);
+        sleep_ms(&core, following.retry_ms).await;
+    }
+}
+
+fn current(core: &CoreHandle, attempt: u64) -> Option<Following> {
+    core.borrow().following.clone().filter(|following| following.attempt == attempt)
+}
+
+fn set_state(replication: &Replication, state: LinkState) {
+    let mut link = replication.link();
+    let was_up = link.is_up();
+    link.state = state;
+    if was_up && state != LinkState::Connected {
+        link.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
+    }
+    drop(link);
+    replication.update_stale(state == LinkState::Connected);
+}
+
+/// Connects and begins the handshake. `None`: that failed. Otherwise the end of the link.
+async fn connect_once(core: &CoreHandle, following: &Following) -> Option<Answer> {
+    let (pending, config) = {
+        let core = core.borrow();
+        let config = core.config.clone();
+        set_state(&core.shared.replication, LinkState::Connecting);
+        crate::notice!("Connecting to MASTER {}:{}", following.host, following.port);
+        let (host, port) = (following.host.clone(), following.port);
+        let timeout = Duration::from_secs(config.replication.repl_timeout_seconds.into());
+        let waker = core.mailbox.waker().clone();
+        let pending = ringfort_net::blocking::run(&waker, "ringfort-connect", move || {
+            connect::connect(&host, port, None, timeout)
+        });
+        (pending, config)
+    };
+    let connected = match pending {
+        Ok(pending) => pending.await,
+        Err(error) => Err(error),
+    };
+    let socket = match connected {
+        Ok(socket) => socket,
+        Err(error) => {
+            crate::warning!(
+                "Error condition on socket for SYNC: {}",
+                crate::config::os_error_text(&error)
+            );
+            return None;
+        }
+    };
+    current(core, following.attempt)?;
+    crate::notice!("MASTER <-> REPLICA sync started");
+    let mut core = core.borrow_mut();
+    let replication = Arc::clone(&core.shared.replication);
+    set_state(&replication, LinkState::Handshake);
+    let settings = &config.replication;
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let announced_port = match settings.replica_announce_port {
+        0 => config.network.port,
+        port => port,
+    };
+    let handshake = Handshake::new(HandshakeConfig {
+        user: text(&settings.masteruser.to_string()),
+        password: settings
+            .masterauth
+            .as_option()
+            .map(|password| String::from_utf8_lossy(password).into_owned()),
+        listening_port: announced_port,
+        announce_ip: text(&settings.replica_announce_ip.to_string()),
+        version: ANNOUNCED_VERSION,
+        ask: Ask::Continue { replid: replication.identity().replid(), offset: replication.log.end() },
+        failover: following.failover,
+    });
+    let (ended, answer) = core.calls.expect();
+    core.attach_link(socket, handshake, ended);
+    Some(answer)
+}
+
+impl Core {
+    fn attach_link(&mut self, socket: std::os::fd::OwnedFd, handshake: Handshake, ended: u64) {
+        use std::os::fd::AsRawFd;
+        let file = socket.as_raw_fd();
+        if let Err(error) = listen::configure_connection(file, self.settings.tcp_keepalive_s) {
+            crate::verbose!("Could not set socket options of the link: {error}");
+        }
+        let (peer, local) = (listen::peer_address(file), listen::local_address(file));
+        let id = self.shared.next_client.fetch_add(1, Relaxed);
+        self.shared.clients.fetch_add(1, Relaxed);
+        self.shared.cores[self.id].connections.fetch_add(1, Relaxed);
+        let (index, token) = self.reserve_connection();
+        let slot = self.ring.attach(token, socket);
+        let now = self.now.mono_ms();
+        let mut session = Session { authenticated: true, ..Session::default() };
+        session.caller.is_primary = true;
+        session.database = self.stream_database;
+        let mut connection = Connection::new(id, token, slot, session, file, peer, local, now);
+        connection.link = Some(Box::new(PrimaryLink {
+            phase: Phase::Handshake(Box::new(handshake)),
+            ended,
+            unapplied: Vec::new(),
+            begun_bytes: 0,
+            logged_bytes: 0,
+            marks: VecDeque::new(),
+            ack_asked_at: None,
+            held: false,
+            closing: false,
+            sent_ms: now,
+            last_io_ms: now,
+            output: Vec::new(),
+        }));
+        self.link_index = Some(index);
+        self.advance_handshake(&mut connection, &[]);
+        self.insert_connection(index, Box::new(connection));
+        self.list_dirty(index);
+    }
+
+    pub fn note_link_input(&mut self, connection: &mut Connection, bytes: usize) {
+        let now_ms = self.now.mono_ms();
+        let replication = &self.shared.replication;
+        replication.counters.input_bytes.fetch_add(bytes as u64, Relaxed);
+        replication.link_io_ms.store(now_ms, Relaxed);
+        if let Some(link) = connection.link.as_mut() {
+            link.last_io_ms = now_ms;
+        }
+    }
+
+    /// Bytes of the primary; returns how many are the stream's, at the end of `data`.
+    pub fn link_received(&mut self, index: u32, connection: &mut Connection, data: &[u8]) -> usize {
+        let mut rest = data;
+        loop {
+            let Some(link) = connection.link.as_mut() else { return 0 };
+            if link.closing {
+                return 0;
+            }
+            let used = match &mut link.phase {
+                Phase::Stream | Phase::Finishing => return rest.len(),
+                Phase::Handshake(_) => self.advance_handshake(connection, rest),
+                Phase::Receive(_) => self.receive_snapshot(index, connection, rest),
+            };
+            match used {
+                Some(used) => rest = &rest[used..],
+                None => {
+                    connection.close_after_reply = true;
+                    self.mark_dirty(index, connection);
+                    return 0;
+                }
+            }
+            self.mark_dirty(index, connection);
+            if rest.is_empty() {
+                return 0;
+            }
+        }
+    }
+
+    /// `None`: the handshake failed.
+    fn advance_handshake(&mut self, connection: &mut Connection, data: &[u8]) -> Option<usize> {
+        let link = connection.link.as_mut()?;
+        let Phase::Handshake(handshake) = &mut link.phase else { return Some(0) };
+        let used = match handshake.receive(data) {
+            Ok(used) => used,
+            Err(error) => {
+                if matches!(error, HandshakeError::FailoverRefused(_)) {
+                    super::failover::answered(self, false);
+                }
+                crate::warning!("{error}");
+                self.shared.replication.link().last_fault = error.to_string();
+                return None;
+            }
+        };
+        while let Some(bytes) = handshake.poll_send() {
+            link.output.extend_from_slice(&bytes);
+        }
+        let outcome = handshake.poll_outcome();
+        if outcome.is_some()
+            && let Some(following) = &mut self.following
+            && std::mem::take(&mut following.failover)
+        {
+            super::failover::answered(self, true);
+        }
+        let replication = Arc::clone(&self.shared.replication);
+        match outcome {
+            None => {}
+            Some(Outcome::Continue { replid }) => {
+                crate::notice!("Successful partial resynchronization with master.");
+                if !replication.log.is_active() {
+                    replication.log.start(replication.log.end());
+                }
+                let end = replication.log.end();
+                if let Some(replid) = replid
+                    && replication.identity().adopt(replid, end)
+                {
+                    crate::warning!("Master replication ID changed to {replid}");
+                    self.post_all(Core::close_replicas);
+                }
+                self.become_streaming(connection);
+            }
+            // A primary that knows no PSYNC has no name for its history either.
+            Some(Outcome::Sync) => {
+                crate::notice!("Full resync from a master that does not support PSYNC");
+                self.begin_receive(connection, crate::start::random_replid(), 0);
+            }
+            Some(Outcome::FullResync { replid, offset }) => {
+                crate::notice!("Full resync from master: {replid}:{offset}");
+                self.begin_receive(connection, replid, offset);
+            }
+        }
+        Some(used)
+    }
+
+    fn become_streaming(&mut self, connection: &mut Connection) {
+        let now_ms = self.now.mono_ms();
+        let Some(link) = connection.link.as_mut() else { return };
+        link.phase = Phase::Stream;
+        link.begun_bytes = 0;
+        link.logged_bytes = 0;
+        link.ack_asked_at = Some(0);
+        link.last_io_ms = now_ms;
+        connection.parser.restart();
+        set_state(&self.shared.replication, LinkState::Connected);
+    }
+
+    // --- A full sync --------------------------------------------------------------------------------------
+
+    fn begin_receive(&mut self, connection: &mut Connection, replid: Replid, offset: u64) {
+        let replication = Arc::clone(&self.shared.replication);
+        set_state(&replication, LinkState::Sync);
+        let is_empty = self.shared.cores.iter().all(|core| core.keys.load(Relaxed) == 0)
+            && self.shard.is_empty();
+        let by_file = match self.config.replication.repl_diskless_load {
+            DisklessLoad::Disabled => true,
+            DisklessLoad::OnEmptyDb => !is_empty,
+            _ => false,
+        };
+        let now_s = self.now.wall_ms / 1000;
+        let sink = if by_file {
+            let path = std::path::PathBuf::from(self.config.persistence.dbfilename.to_string());
+            let (number, done) = self.calls.expect();
+            let sink = FileSink::create(
+                self,
+                path.clone(),
+                |_, _| {},
+                move |core, done| core.calls.finish(number, Box::new(done)),
+            );
+            Sink::File { sink, done, path }
+        } else {
+            crate::notice!("MASTER <-> REPLICA sync: Loading DB in memory");
+            let mode = if is_empty { Loading::REFUSING } else { Loading::SERVING };
+            replication.loading.begin(mode, 0, now_s);
+            replication.update_loading();
+            Sink::Shards(Loader::new(self, false, false))
+        };
+        let Some(link) = connection.link.as_mut() else { return };
+        let bulk = BulkReader::new();
+        link.phase = Phase::Receive(Box::new(Receive { bulk, sink, replid, offset }));
+    }
+
+    /// `None`: the snapshot is not what it should be.
+    fn receive_snapshot(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        data: &[u8],
+    ) -> Option<usize> {
+        let link = connection.link.as_mut()?;
+        let Phase::Receive(receive) = &mut link.phase else { return Some(0) };
+        let Receive { bulk, sink, .. } = &mut **receive;
+        let mut fault = None;
+        let mut pushed = bulk.push(data, &mut |payload| match sink {
+            Sink::Shards(loader) => {
+                if fault.is_none() {
+                    fault = loader.feed(self, payload).err();
+                }
+            }
+            Sink::File { sink, .. } => sink.write([bytes::Bytes::copy_from_slice(payload)]),
+        });
+        if let Sink::Shards(loader) = sink
+            && let Some(ended) = loader.take_end()
+            && pushed.is_ok()
+            && let Err(error) = bulk.payload_ended(ended)
+        {
+            pushed = Err(error);
+        }
+        let mut report = self.shared.replication.link();
+        report.sync_total_bytes = bulk.announced_bytes().unwrap_or(0);
+        report.sync_read_bytes = bulk.passed_bytes();
+        drop(report);
+        let progress = match (fault, pushed) {
+            (Some(fault), _) => Err(fault),
+            (None, Err(error)) => Err(error.to_string()),
+            (None, Ok(progress)) => Ok(progress),
+        };
+        match progress {
+            Err(fault) => {
+                self.fail_sync(&fault);
+                None
+            }
+            Ok(Progress::More) => Some(data.len()),
+            Ok(Progress::Done { consumed }) => {
+                let phase = std::mem::replace(&mut link.phase, Phase::Finishing);
+                let Phase::Receive(receive) = phase else { unreachable!("matched above") };
+                let handle = self.handle.upgrade().expect("the loop holds the core");
+                let generation = self.generation(index);
+                self.new_tasks.push(Box::pin(finish_sync(handle, index, generation, *receive)));
+                Some(consumed)
+            }
+        }
+    }
+
+    fn fail_sync(&mut self, fault: &str) {
+        crate::warning!("Failed trying to load the MASTER synchronization DB: {fault}");
+        let replication = Arc::clone(&self.shared.replication);
+        replication.link().last_fault = fault.to_owned();
+        replication.loading.end();
+        replication.update_loading();
+        self.post_all(Core::drop_load);
+        if let Some(following) = &mut self.following {
+            following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
+        }
+    }
+
+    /// A batch that the load sent to another shard is in.
+    pub fn load_settled(&mut self, bytes: usize) {
+        if let Some(loader) = &mut self.file_loader {
+            loader.settled(bytes);
+            return;
+        }
+        let Some(index) = self.link_index else { return };
+        let Some(connection) = self.connection(index) else { return };
+        let Some(loader) = connection.link.as_mut().and_then(|link| link.loader()) else { return };
+        loader.settled(bytes);
+        if !loader.is_ahead() && connection.receiving_paused {
+            connection.receiving_paused = false;
+            let slot = connection.slot;
+            self.ring.resume(slot);
+        }
+    }
+
+    // --- The stream -----------------------------------------------------------------------------------------
+
+    /// Bytes of commands that have been begun.
+    pub fn note_begun(&mut self, connection: &mut Connection, bytes: &[u8]) {
+        let Some(link) = connection.link.as_mut() else { return };
+        link.unapplied.extend_from_slice(bytes);
+        link.begun_bytes += bytes.len() as u64;
+    }
+
+    /// At the end of a round: what has been applied goes into the log, and what the primary is owed to the output.
+    /// `false`: the connection is done with.
+    pub fn settle_link(&mut self, connection: &mut Connection) -> bool {
+        // Replies to a primary go nowhere.
+        if connection.link.as_ref().is_some_and(|link| link.is_streaming()) {
+            connection.output.clear();
+        }
+        let (next_reply, first_owed) =
+            (connection.owed_first + connection.owed.len() as u64, connection.owed_first);
+        let is_whole = connection.wait != Wait::Task && !connection.session.in_transaction();
+        let database = connection.session.database;
+        let drained = is_drained(connection);
+        let Some(link) = connection.link.as_mut() else { return true };
+        if is_whole && link.marks.back().map_or(link.logged_bytes, |mark| mark.1) < link.begun_bytes {
+            link.marks.push_back((next_reply, link.begun_bytes));
+        }
+        let mut applied = link.logged_bytes;
+        while let Some((reply, begun)) = link.marks.front().copied()
+            && reply <= first_owed
+        {
+            applied = begun;
+            link.marks.pop_front();
+        }
+        if applied > link.logged_bytes {
+            let bytes = (applied - link.logged_bytes) as usize;
+            self.shared.replication.log.append_raw(&link.unapplied[..bytes]);
+            link.unapplied.drain(..bytes);
+            link.logged_bytes = applied;
+            self.stream_database = database;
+            self.wake_readers();
+        }
+        if link.ack_asked_at.is_some_and(|at| applied >= at) {
+            link.ack_asked_at = None;
+            link.sent_ms = self.now.mono_ms();
+            push_ack(&mut link.output, self.shared.replication.log.end());
+        }
+        if !link.closing {
+            connection.output.append(&mut link.output);
+        }
+        !(link.closing && drained)
+    }
+
+    /// REPLCONF GETACK, somewhere in the stream.
+    pub fn acknowledge(&mut self, connection: &mut Connection) {
+        if let Some(link) = connection.link.as_mut() {
+            link.ack_asked_at = Some(link.begun_bytes);
+        }
+    }
+
+    /// The stream cannot be followed: the link ends, data and offset stay as they are.
+    pub fn break_link(&mut self, index: u32, connection: &mut Connection, reason: &str) {
+        crate::warning!("== CRITICAL == This replica cannot follow its master any further: {reason}");
+        let replication = Arc::clone(&self.shared.replication);
+        replication.counters.unknown_commands.fetch_add(1, Relaxed);
+        replication.link().last_fault = reason.to_owned();
+        if let Some(following) = &mut self.following {
+            following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
+        }
+        if let Some(link) = connection.link.as_mut() {
+            link.held = true;
+        }
+        connection.close_after_reply = true;
+        self.mark_dirty(index, connection);
+    }
+
+    /// The connection of a link is to be closed. `false`: not yet, it still has something under way.
+    pub fn may_close_link(&mut self, index: u32, connection: &mut Connection) -> bool {
+        let drained = is_drained(connection);
+        let Some(link) = connection.link.as_mut() else { return true };
+        if drained {
+            return true;
+        }
+        if !link.closing {
+            link.closing = true;
+            self.ring.close(connection.slot);
+            connection.input.clear();
+            connection.parser.restart();
+        }
+        self.mark_dirty(index, connection);
+        false
+    }
+
+    /// The connection of a link is gone.
+    pub fn forget_link(&mut self, connection: &mut Connection) {
+        self.settle_link(connection);
+        let Some(link) = connection.link.take() else { return };
+        connection.session.transaction = None;
+        self.link_index = None;
+        let lost_sync = matches!(link.phase, Phase::Receive(_));
+        if lost_sync && self.shared.replication.loading.mode.load(Relaxed) != Loading::NO {
+            self.fail_sync("the link to the primary was lost in the middle of the snapshot");
+        }
+        crate::warning!("Connection with master lost.");
+        set_state(&self.shared.replication, LinkState::Connect);
+        self.calls.finish(link.ended, Box::new(()));
+    }
+
+    fn set_held(&mut self, held: bool) {
+        let Some(index) = self.link_index else { return };
+        let Some(connection) = self.connection(index) else { return };
+        if let Some(link) = connection.link.as_mut() {
+            link.held = held;
+            if !held {
+                self.resume.push(index);
+            }
+        }
+    }
+
+    fn link_is_drained(&mut self) -> bool {
+        let Some(index) = self.link_index else { return true };
+        let Some(mut connection) = self.take_connection(index) else { return true };
+        let drained = is_drained(&connection);
+        if drained {
+            self.settle_link(&mut connection);
+        }
+        self.put_connection(index, connection);
+        drained
+    }
+
+    /// Ends the link, if there is one; it is gone when [`Core::has_link`] says so.
+    pub fn close_link(&mut self) {
+        if let Some(index) = self.link_index {
+            self.close_connection(index);
+        }
+    }
+
+    pub fn has_link(&self) -> bool {
+        self.link_index.is_some()
+    }
+
+    /// By the clock: acknowledgements, signs of life, and the end of a link that is silent.
+    pub fn watch_link(&mut self) {
+        const ACK_MS: u64 = 1000;
+        let log_end = self.shared.replication.log.end();
+        let now_ms = self.now.mono_ms();
+        let timeout_ms = u64::from(self.config.replication.repl_timeout_seconds) * 1000;
+        let Some(index) = self.link_index else { return };
+        let Some(connection) = self.connection(index) else { return };
+        let Some(link) = connection.link.as_mut() else { return };
+        if link.closing {
+            return;
+        }
+        let is_finishing = matches!(link.phase, Phase::Finishing);
+        if !is_finishing && now_ms.saturating_sub(link.last_io_ms) > timeout_ms {
+            crate::warning!("MASTER timeout: no data nor PING received...");
+            self.close_connection(index);
+            return;
+        }
+        if now_ms.saturating_sub(link.sent_ms) >= ACK_MS {
+            link.sent_ms = now_ms;
+            match link.phase {
+                Phase::Handshake(_) => {}
+                Phase::Receive(_) | Phase::Finishing => link.output.push(b'\n'),
+                Phase::Stream => push_ack(&mut link.output, log_end),
+            }
+            self.list_dirty(index);
+        }
+    }
+}
+
+fn push_ack(output: &mut Vec<u8>, offset: u64) {
+    let digits = offset.to_string();
+    let text = format!("*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n${}\r\n{digits}\r\n", digits.len());
+    output.extend_from_slice(text.as_bytes());
+}
+
+/// The snapshot has arrived: puts it in the place of the data, and goes on with the stream.
+async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Receive) {
+    let Receive { sink, replid, offset, .. } = receive;
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let result = put_in_place(&core, sink, replid, offset).await;
+    let mut core = core.borrow_mut();
+    replication.loading.end();
+    replication.update_loading();
+    if core.connection_of(index, generation).is_none() {
+        return;
+    }
+    match result {
+        Err(fault) => {
+            core.fail_sync(&fault);
+            core.close_connection(index);
+        }
+        Ok(()) => {
+            crate::notice!("MASTER <-> REPLICA sync: Finished with success");
+            let Some(mut connection) = core.take_connection(index) else { return };
+            connection.session.database = core.stream_database;
+            core.become_streaming(&mut connection);
+            if let Some(following) = &mut core.following {
+                following.retry_ms = RETRY_MS;
+            }
+            core.put_connection(index, connection);
+            core.list_dirty(index);
+            core.resume.push(index);
+        }
+    }
+}
+
+async fn put_in_place(core: &CoreHandle, sink: Sink, replid: Replid, offset: u64) -> Result<(), String> {
+    let position = match sink {
+        Sink::Shards(mut loader) => {
+            loader.finish(&mut core.borrow_mut())?;
+            loader.position
+        }
+        Sink::File { sink, done, path } => {
+            sink.finish();
+            let done: Done = *done.await.downcast().expect("a file's outcome");
+            done?;
+            // The old data goes only for data that is whole.
+            load::read_file(core, &path, false, true).await?;
+            crate::notice!("MASTER <-> REPLICA sync: Flushing old data, loading DB in memory");
+            let replication = Arc::clone(&core.borrow().shared.replication);
+            let now_s = core.borrow().now.wall_ms / 1000;
+            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            replication.loading.begin(Loading::REFUSING, bytes, now_s);
+            replication.update_loading();
+            super::role::empty_data(core).await;
+            load::read_file(core, &path, false, false).await?
+        }
+    };
+    let StreamPosition { database, .. } = position;
+    load::commit(core, |core| {
+        let replication = Arc::clone(&core.shared.replication);
+        replication.identity().replace(replid);
+        replication.log.start(offset);
+        core.stream_database = database.unwrap_or(0) as usize;
+        core.post_all(Core::close_replicas);
+    })
+    .await
+}

@@ -1,0 +1,439 @@
+//! RDB into the shards: while it arrives from a primary, or from a file at the start.
+//!
+//! The core that reads parses and deals the entries to their shards in batches; each shard builds new databases beside
+//! those it serves ([`LoadTarget`]). Only when all of it was read and found whole do the new databases take the place of
+//! the old ones ([`commit`]), on all shards in one transaction. A load that fails leaves everything as it was.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+
+use futures_util::future::poll_fn;
+use ringfort_core::command::Spec;
+use ringfort_core::error::Error;
+use ringfort_core::flush;
+use ringfort_core::rdb::entry::AccessHint;
+use ringfort_core::rdb::value::StoredValue;
+use ringfort_core::store::{Database, OwnedEntry};
+use ringfort_core::{eviction, slot};
+use ringfort_replication::identity::Replid;
+use ringfort_replication::rdb::{Entry, Item, Reader};
+
+use crate::core::Core;
+use crate::tasks::{CoreHandle, on_all_cores};
+use crate::transaction::stop_all;
+
+use super::Loading;
+
+/// Databases of one shard that are being filled and not served yet.
+#[derive(Default)]
+pub struct LoadTarget {
+    databases: Vec<Database>,
+    /// Keys that were there twice: the file is not what a server wrote.
+    duplicates: u64,
+}
+
+/// Entries on their way to a shard.
+#[derive(Default)]
+struct LoadBatch {
+    bytes: Vec<u8>,
+    entries: Vec<BatchEntry>,
+}
+
+struct BatchEntry {
+    database: u32,
+    key_bytes: u32,
+    /// Bytes of the value behind the key; `None`: an integer.
+    value: Result<u32, i64>,
+    expire_at: Option<i64>,
+    access: u32,
+}
+
+/// A batch goes to its shard when it is so long, in bytes.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// Bytes on their way to other shards before the reader waits.
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
+
+/// What a snapshot says of the stream that it belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct StreamPosition {
+    pub replid: Option<Replid>,
+    pub offset: Option<u64>,
+    pub database: Option<u32>,
+}
+
+/// Reads an RDB stream and deals its entries.
+pub struct Loader {
+    reader: Reader,
+    database: usize,
+    batches: Vec<LoadBatch>,
+    in_flight_bytes: usize,
+    /// Keys past their time are left out; a replica keeps them, its primary removes them.
+    drops_expired: bool,
+    /// Only looks whether all is well.
+    verifies_only: bool,
+    pub position: StreamPosition,
+    /// Bytes up to the end, once, when it was found.
+    ended: Option<u64>,
+}
+
+impl Loader {
+    pub fn new(core: &mut Core, drops_expired: bool, verifies_only: bool) -> Loader {
+        if !verifies_only {
+            core.post_all(|core| {
+                let databases = core.shard.databases.len();
+                let hasher = core.shard.hasher.clone();
+                core.load = Some(LoadTarget {
+                    databases: (0..databases).map(|_| Database::new(hasher.clone())).collect(),
+                    duplicates: 0,
+                });
+            });
+        }
+        Loader {
+            reader: Reader::new(),
+            database: 0,
+            batches: (0..core.cores).map(|_| LoadBatch::default()).collect(),
+            in_flight_bytes: 0,
+            drops_expired,
+            verifies_only,
+            position: StreamPosition::default(),
+            ended: None,
+        }
+    }
+
+    /// Whether so much is on its way to other shards that the reader should wait.
+    pub fn is_ahead(&self) -> bool {
+        self.in_flight_bytes > IN_FLIGHT_BYTES_MAX
+    }
+
+    /// Where the stream ended, if that was found since the last call.
+    pub fn take_end(&mut self) -> Option<u64> {
+        self.ended.take()
+    }
+
+    /// Bytes that a batch carried have been put in.
+    pub fn settled(&mut self, bytes: usize) {
+        self.in_flight_bytes -= bytes;
+    }
+
+    /// The next bytes of the stream. Error: what is wrong with it, and where.
+    pub fn feed(&mut self, core: &mut Core, bytes: &[u8]) -> Result<(), String> {
+        self.reader.push(bytes);
+        core.shared.replication.loading.loaded_bytes.fetch_add(bytes.len() as u64, Relaxed);
+        // Apart from `self`, because items borrow from it.
+        let mut reader = std::mem::take(&mut self.reader);
+        let result = self.take_items(core, &mut reader);
+        self.reader = reader;
+        result
+    }
+
+    fn take_items(&mut self, core: &mut Core, reader: &mut Reader) -> Result<(), String> {
+        let mut ended = false;
+        while let Some(item) = reader.next().map_err(|error| error.to_string())? {
+            match item {
+                Item::Select { database } => {
+                    self.database = database as usize;
+                    if self.database >= core.settings.databases {
+                        return Err(format!(
+                            "the data is for database {database}, but this node has {} only",
+                            core.settings.databases
+                        ));
+                    }
+                }
+                Item::Aux { name, value } => self.note_aux(&name, &value),
+                Item::Entry(entry) => self.deal(core, entry),
+                Item::End => ended = true,
+                Item::Header { .. } | Item::Resize { .. } => {}
+            }
+        }
+        if ended {
+            self.ended = Some(reader.offset());
+        }
+        Ok(())
+    }
+
+    /// The stream is over: it must be whole.
+    pub fn finish(&mut self, core: &mut Core) -> Result<(), String> {
+        self.reader.finish().map_err(|error| error.to_string())?;
+        for shard in 0..self.batches.len() {
+            self.send(core, shard);
+        }
+        Ok(())
+    }
+
+    fn note_aux(&mut self, name: &[u8], value: &[u8]) {
+        let number = || ringfort_core::number::parse_integer(value);
+        match name {
+            b"repl-id" => self.position.replid = Replid::parse(value),
+            b"repl-offset" => self.position.offset = number().and_then(|n| u64::try_from(n).ok()),
+            b"repl-stream-db" => self.position.database = number().and_then(|n| u32::try_from(n).ok()),
+            _ => {}
+        }
+    }
+
+    fn deal(&mut self, core: &mut Core, entry: Entry) {
+        let loading = &core.shared.replication.loading;
+        if self.drops_expired && entry.expire_at.is_some_and(|at| core.now.wall_ms > at) {
+            loading.keys_expired.fetch_add(1, Relaxed);
+            return;
+        }
+        if self.verifies_only {
+            return;
+        }
+        loading.keys_loaded.fetch_add(1, Relaxed);
+        let access = access_of(core, &entry.access);
+        let shard = if core.cores == 1 { 0 } else { core.shard_of(slot::slot_of(&entry.key)) };
+        if shard == core.id {
+            let value = match &entry.value {
+                StoredValue::String(bytes) => Ok(bytes.as_ref()),
+                StoredValue::Integer(number) => Err(*number),
+            };
+            let target = core.load.as_mut().expect("a load is under way");
+            target.insert(self.database, &entry.key, value, entry.expire_at, access);
+            return;
+        }
+        let batch = &mut self.batches[shard];
+        batch.bytes.extend_from_slice(&entry.key);
+        let value = match &entry.value {
+            StoredValue::String(bytes) => {
+                batch.bytes.extend_from_slice(bytes);
+                Ok(bytes.len() as u32)
+            }
+            StoredValue::Integer(number) => Err(*number),
+        };
+        batch.entries.push(BatchEntry {
+            database: self.database as u32,
+            key_bytes: entry.key.len() as u32,
+            value,
+            expire_at: entry.expire_at,
+            access,
+        });
+        if batch.bytes.len() >= BATCH_BYTES {
+            self.send(core, shard);
+        }
+    }
+
+    fn send(&mut self, core: &mut Core, shard: usize) {
+        let batch = std::mem::take(&mut self.batches[shard]);
+        if batch.entries.is_empty() {
+            return;
+        }
+        let bytes = batch.bytes.len();
+        self.in_flight_bytes += bytes;
+        let reader = core.id;
+        core.post(shard, move |core| {
+            if let Some(target) = &mut core.load {
+                target.insert_all(&batch);
+            }
+            core.post(reader, move |core| core.load_settled(bytes));
+        });
+    }
+}
+
+/// The access clock for what the stream says of an entry's uses.
+fn access_of(core: &Core, hint: &AccessHint) -> u32 {
+    let (settings, now) = (&core.shard.settings, core.now.wall_ms);
+    match *hint {
+        AccessHint::IdleSeconds(seconds) if !settings.maxmemory_policy.is_lfu() => {
+            eviction::first_access(settings, now.saturating_sub(seconds as i64 * 1000))
+        }
+        AccessHint::Frequency(counter) if settings.maxmemory_policy.is_lfu() => {
+            eviction::first_access(settings, now) & !0xff | u32::from(counter)
+        }
+        _ => eviction::first_access(settings, now),
+    }
+}
+
+impl LoadTarget {
+    fn insert(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        value: Result<&[u8], i64>,
+        expire_at: Option<i64>,
+        access: u32,
+    ) {
+        let database = &mut self.databases[database];
+        let entry = match value {
+            Ok(bytes) => OwnedEntry::string(key, bytes, expire_at, access),
+            Err(number) => OwnedEntry::integer(key, number, expire_at, access),
+        };
+        let key = database.hasher().key(key);
+        if database.insert(&key, entry).is_some() {
+            self.duplicates += 1;
+        }
+    }
+
+    fn insert_all(&mut self, batch: &LoadBatch) {
+        let mut at = 0;
+        let mut next = |bytes: u32| {
+            let taken = &batch.bytes[at..at + bytes as usize];
+            at += bytes as usize;
+            taken
+        };
+        for entry in &batch.entries {
+            let key = next(entry.key_bytes);
+            let value = entry.value.map(&mut next);
+            self.insert(entry.database as usize, key, value, entry.expire_at, entry.access);
+        }
+    }
+}
+
+/// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
+/// on. Error: the data was not what a server wrote; nothing has changed.
+pub async fn commit(
+    core: &CoreHandle,
+    inside: impl FnOnce(&mut Core),
+) -> Result<(), String> {
+    let stopped = stop_all(core).await;
+    let duplicates = on_all_cores(core, |core| {
+        core.load.as_ref().map_or(0, |target| target.duplicates)
+    })
+    .await;
+    if duplicates.iter().sum::<u64>() > 0 {
+        stopped.release(core);
+        drop_load(core);
+        return Err("a key is there twice".to_owned());
+    }
+    on_all_cores(core, |core| {
+        let Some(target) = core.load.take() else { return };
+        let now = core.now.wall_ms;
+        let mut old = flush::flush_all(&mut core.shard, now);
+        core.cron.detached.append(&mut old);
+        core.shard.databases = target.databases;
+        core.shard.expire_cursor = (0, ringfort_core::store::Cursor::START);
+    })
+    .await;
+    inside(&mut core.borrow_mut());
+    stopped.release(core);
+    Ok(())
+}
+
+/// Forgets what was loaded so far.
+pub fn drop_load(core: &CoreHandle) {
+    core.borrow_mut().post_all(Core::drop_load);
+}
+
+impl Core {
+    pub fn drop_load(&mut self) {
+        if let Some(mut target) = self.load.take() {
+            let databases = target.databases.iter_mut().map(|database| database.clear().1);
+            self.cron.detached.extend(databases);
+        }
+    }
+
+    /// Why a command cannot run while data is loaded.
+    pub fn check_loading(&self, spec: &Spec) -> Result<(), Error> {
+        use ringfort_core::command::Flags;
+        let refused = match self.shared.replication.loading.mode.load(Relaxed) {
+            Loading::REFUSING => !spec.flags.has(Flags::LOADING),
+            Loading::SERVING => spec.flags.has(Flags::NO_ASYNC_LOADING),
+            _ => false,
+        };
+        if refused { Err(Error::LOADING) } else { Ok(()) }
+    }
+}
+
+/// Lets the core's loop have a round.
+async fn next_round() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Reads a file into the shards' load targets, or only looks at it. Error: why not, with the place in the file.
+pub async fn read_file(
+    core: &CoreHandle,
+    path: &Path,
+    drops_expired: bool,
+    verifies_only: bool,
+) -> Result<StreamPosition, String> {
+    const READ_BYTES: usize = 256 << 10;
+    let mut file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let loader = Loader::new(&mut core.borrow_mut(), drops_expired, verifies_only);
+    core.borrow_mut().file_loader = Some(loader);
+    let mut buffer = vec![0; READ_BYTES];
+    let result = loop {
+        let read = match std::io::Read::read(&mut file, &mut buffer) {
+            Ok(read) => read,
+            Err(error) => break Err(error.to_string()),
+        };
+        let fed = {
+            let mut core = core.borrow_mut();
+            core.tick();
+            let mut loader = core.file_loader.take().expect("put there above");
+            let fed = match read {
+                0 => loader.finish(&mut core).map(|()| true),
+                read => loader.feed(&mut core, &buffer[..read]).map(|()| false),
+            };
+            core.file_loader = Some(loader);
+            fed
+        };
+        match fed {
+            Ok(true) => break Ok(()),
+            Ok(false) => {}
+            Err(error) => break Err(error),
+        }
+        next_round().await;
+        while core.borrow().file_loader.as_ref().is_some_and(Loader::is_ahead) {
+            next_round().await;
+        }
+    };
+    let loader = core.borrow_mut().file_loader.take().expect("put there above");
+    result.map(|()| loader.position)
+}
+
+/// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
+pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
+    let (path, follows) = {
+        let core = core.borrow();
+        let name = core.config.persistence.dbfilename.to_string();
+        (std::path::PathBuf::from(name), core.config.replication.replicaof.0.is_some())
+    };
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let Ok(metadata) = std::fs::metadata(&path) else { return Ok(()) };
+    let started = std::time::Instant::now();
+    crate::notice!("Loading RDB file {}, {} bytes", path.display(), metadata.len());
+    let now_s = core.borrow().now.wall_ms / 1000;
+    replication.loading.begin(Loading::REFUSING, metadata.len(), now_s);
+    replication.update_loading();
+    let position = read_file(core, &path, !follows, false).await;
+    let position = position.map_err(|error| format!("{}: {error}", path.display()))?;
+    commit(core, |core| {
+        // Who was in step with this data may go on from here: a replica with its primary, or replicas with us.
+        if let (Some(replid), Some(offset)) = (position.replid, position.offset) {
+            let replication = Arc::clone(&core.shared.replication);
+            let mut identity = replication.identity();
+            replication.log.start(offset);
+            if follows {
+                identity.replace(replid);
+                core.stream_database = position.database.unwrap_or(0) as usize;
+            } else {
+                let own = identity.replid();
+                identity.replace(replid);
+                identity.shift(own, offset);
+            }
+            drop(identity);
+            if !follows {
+                core.post_all(|core| core.shard.effects.enabled = true);
+            }
+        }
+    })
+    .await
+    .map_err(|error| format!("{}: {error}", path.display()))?;
+    let keys = replication.loading.keys_loaded.load(Relaxed);
+    let expired = replication.loading.keys_expired.load(Relaxed);
+    crate::notice!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");
+    crate::notice!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
+    replication.loading.end();
+    replication.update_loading();
+    Ok(())
+}

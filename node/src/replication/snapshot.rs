@@ -1,0 +1,591 @@
+//! The snapshot streamer: one for full syncs, SAVE and BGSAVE.
+//!
+//! One core, the streamer, coordinates. It makes the cut: a transaction over all shards in which each begins its part
+//! ([`ringfort_core::snapshot`]) and the log's end is read. Then every shard, as a producer, brings its part in chunks of
+//! one database each; the streamer puts the frame around them ([`Gather`]) and hands them to the takers: replicas,
+//! whose cores send them from their own rings, and at most one file. Chunks travel as references, so only the kernel
+//! copies them.
+//!
+//! A shard may have so many bytes on the way (`credit`) and gets them back as the slowest taker has sent them. A taker
+//! that fails is left out; when none is left the producers only sweep on, so that the next cut finds all entries on
+//! one side.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bytes::Bytes;
+use ringfort_core::rdb::crc64;
+use ringfort_core::snapshot::{self, DatabaseSize};
+use ringfort_core::store::{Captured, Detached};
+use ringfort_replication::identity::Replid;
+use ringfort_replication::rdb::writer;
+
+use crate::core::Core;
+use crate::file_sink::{Done, FileSink};
+use crate::tasks::{CoreHandle, on_all_cores};
+use crate::transaction::stop_all;
+
+use super::serve::{Waiting, full_resync_line};
+use super::{link, lock};
+
+/// A chunk's size, in bytes, and the entries looked at for one: what a producer does in a round, so about 50 µs.
+const CHUNK_BYTES: usize = 64 << 10;
+const CHUNK_ENTRIES: usize = 1024;
+
+/// What all shards together may have on the way, in bytes.
+const CREDIT_BYTES: i64 = 4 << 20;
+
+/// Values from this length on are sent by reference, in bytes: below, a copy costs less than a piece of its own
+/// (measured with `gather`, in the net crate's examples).
+const REFERENCE_BYTES_MIN: usize = 2 << 10;
+
+/// What INFO and LASTSAVE say of snapshots.
+#[derive(Debug, Default)]
+pub struct SnapshotReport {
+    /// A snapshot is under way, its sweep included.
+    pub busy: bool,
+    /// That is a BGSAVE or a SAVE, and since when, in milliseconds of the monotonic clock.
+    pub saving_since_ms: Option<u64>,
+    /// BGSAVE SCHEDULE waits for the snapshot under way.
+    pub scheduled: bool,
+    pub last_save_s: i64,
+    pub last_save_failed: bool,
+    pub last_save_took_s: Option<u64>,
+    pub saves: u64,
+    /// How long the last cut kept all shards from running commands, in microseconds.
+    pub cut_us: u64,
+    pub cuts: u64,
+    /// Changes when the file that was saved last was begun.
+    pub dirty_saved: u64,
+    pub last_try_s: i64,
+    pub keys_done: u64,
+    pub keys_total: u64,
+}
+
+/// A core's part: as producer, and as streamer.
+#[derive(Default)]
+pub struct SnapshotCore {
+    producer: Option<Producer>,
+    gather: Option<Gather>,
+}
+
+struct Producer {
+    streamer: usize,
+    credit: i64,
+}
+
+/// Puts the parts of all shards together.
+struct Gather {
+    takers: Vec<Taker>,
+    shards_left: usize,
+    /// The database that the stream stands in.
+    database: Option<usize>,
+    sizes: Vec<DatabaseSize>,
+    sized: Vec<bool>,
+    checksum: Option<u64>,
+    /// Bytes handed to the takers so far.
+    total_bytes: u64,
+    /// (end in `total_bytes`, shard, bytes) of each chunk whose credit was not given back.
+    owed: VecDeque<(u64, usize, i64)>,
+    mark: [u8; 40],
+    /// The call to finish when all shards have brought all.
+    done: u64,
+}
+
+struct Taker {
+    kind: TakerKind,
+    sent_bytes: u64,
+    failed: bool,
+}
+
+enum TakerKind {
+    Replica(Waiting),
+    File(Option<FileSink>),
+}
+
+/// Where and when a snapshot was taken.
+struct Cut {
+    offset: u64,
+    replid: Replid,
+    /// The database that the stream stands in at the cut.
+    database: Option<u32>,
+    /// There is a log that the offset belongs to.
+    logged: bool,
+    sizes: Vec<DatabaseSize>,
+    dirty: u64,
+}
+
+impl SnapshotCore {
+    /// Whether a round would bring something.
+    pub fn has_work(&self) -> bool {
+        self.producer.as_ref().is_some_and(|producer| producer.credit > 0)
+    }
+}
+
+/// Stops all shards, begins the snapshot on each, and reads the log's end. `log_it`: from here on there must be a log.
+async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut {
+    let held = link::hold(core).await;
+    let stopped = stop_all(core).await;
+    let started_us = ringfort_net::clock::monotonic_us();
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let primary = !replication.is_replica();
+    if log_it && !replication.log.is_active() {
+        // Writes were not counted so far: this is a new history.
+        replication.identity().replace(crate::start::random_replid());
+        replication.log.start(replication.log.end());
+    }
+    let logged = replication.log.is_active();
+    let parts = on_all_cores(core, move |core| {
+        core.shard.effects.enabled = primary && logged;
+        (snapshot::begin(&mut core.shard, options), core.shard.stats.dirty)
+    })
+    .await;
+    // A primary says SELECT behind the cut; a replica's stream goes on in the database where it stands.
+    let database = if primary { None } else { Some(held.stream_database as u32) };
+    if primary {
+        replication.log.forget_database();
+    }
+    let offset = replication.log.end();
+    let replid = replication.identity().replid();
+    stopped.release(core);
+    held.release(core).await;
+    let mut sizes = vec![DatabaseSize::default(); parts[0].0.len()];
+    let mut dirty = 0;
+    for (part, changes) in parts {
+        dirty += changes;
+        for (sum, size) in sizes.iter_mut().zip(part) {
+            sum.keys += size.keys;
+            sum.expiring += size.expiring;
+        }
+    }
+    let mut report = lock(&replication.snapshot);
+    report.cut_us = ringfort_net::clock::monotonic_us() - started_us;
+    report.cuts += 1;
+    report.keys_done = 0;
+    report.keys_total = sizes.iter().map(|size| size.keys).sum();
+    Cut { offset, replid, database, logged, sizes, dirty }
+}
+
+/// Claims the streamer; `false`: a snapshot is under way.
+fn claim(core: &Core) -> bool {
+    let mut report = lock(&core.shared.replication.snapshot);
+    !std::mem::replace(&mut report.busy, true)
+}
+
+/// The snapshot is over, its sweep on all shards too.
+fn release(core: &CoreHandle) {
+    let mut core = core.borrow_mut();
+    lock(&core.shared.replication.snapshot).busy = false;
+    core.post(0, |core| {
+        core.start_sync_if_due();
+        core.start_scheduled_save();
+    });
+}
+
+impl Cut {
+    fn header(&self, core: &Core, version: u16) -> Vec<u8> {
+        let mut out = Vec::new();
+        writer::write_header(&mut out, version);
+        let replication = self.logged.then(|| writer::ReplicationFacts {
+            stream_database: self.database.unwrap_or(0),
+            replid: self.replid.as_str(),
+            repl_offset: self.offset,
+        });
+        let facts = writer::Facts {
+            redis_version: crate::config::REDIS_VERSION,
+            created_at_seconds: core.now.wall_ms / 1000,
+            used_memory_bytes: core.memory_bytes(),
+            replication,
+        };
+        writer::write_facts(&mut out, &facts);
+        out
+    }
+}
+
+/// Streams a snapshot to `takers` and returns when every shard has brought its part.
+async fn stream(core: &CoreHandle, cut: Cut, takers: Vec<TakerKind>, version: u16, mark: [u8; 40]) {
+    let answer = {
+        let mut core = core.borrow_mut();
+        let header = cut.header(&core, version);
+        let checksum = core.config.persistence.rdbchecksum.then_some(0);
+        let (done, answer) = core.calls.expect();
+        let takers =
+            takers.into_iter().map(|kind| Taker { kind, sent_bytes: 0, failed: false }).collect();
+        let cores = core.cores;
+        let mut gather = Gather {
+            takers,
+            shards_left: cores,
+            database: None,
+            sized: vec![false; cut.sizes.len()],
+            sizes: cut.sizes,
+            checksum,
+            total_bytes: 0,
+            owed: VecDeque::new(),
+            mark,
+            done,
+        };
+        gather.write(&mut core, header);
+        core.snapshot.gather = Some(gather);
+        let (streamer, credit) = (core.id, CREDIT_BYTES / cores as i64);
+        core.post_all(move |core| {
+            core.snapshot.producer = Some(Producer { streamer, credit });
+        });
+        answer
+    };
+    answer.await;
+    core.borrow_mut().snapshot.gather = None;
+}
+
+impl Gather {
+    /// Bytes of the frame.
+    fn write(&mut self, core: &mut Core, bytes: Vec<u8>) {
+        self.checksum = self.checksum.map(|crc| crc64::checksum(crc, &bytes));
+        self.hand_over(core, vec![bytes.into()], false);
+    }
+
+    fn hand_over(&mut self, core: &mut Core, pieces: Vec<Bytes>, ended: bool) {
+        self.total_bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        for taker in self.takers.iter_mut().filter(|taker| !taker.failed) {
+            match &taker.kind {
+                TakerKind::Replica(waiting) => {
+                    let (waiting, mut pieces, streamer) = (waiting.clone(), pieces.clone(), core.id);
+                    if ended {
+                        pieces.push(self.mark.to_vec().into());
+                    }
+                    core.post(waiting.core, move |core| {
+                        core.add_payload(&waiting, pieces, ended, streamer);
+                    });
+                }
+                TakerKind::File(Some(sink)) => sink.write(pieces.iter().cloned()),
+                TakerKind::File(None) => {}
+            }
+        }
+        if ended {
+            for taker in &mut self.takers {
+                if let TakerKind::File(sink) = &mut taker.kind
+                    && let Some(sink) = sink.take()
+                {
+                    sink.finish();
+                }
+            }
+        }
+    }
+
+    fn chunk(&mut self, core: &mut Core, shard: usize, captured: Captured, crc: u64) {
+        let Captured { database, bytes, .. } = captured;
+        let length = bytes.len();
+        if self.database != Some(database) {
+            self.database = Some(database);
+            let mut frame = Vec::new();
+            writer::write_select(&mut frame, database as u32);
+            if !std::mem::replace(&mut self.sized[database], true) {
+                let size = self.sizes[database];
+                writer::write_resize(&mut frame, size.keys, size.expiring);
+            }
+            self.write(core, frame);
+        }
+        self.checksum = self.checksum.map(|sum| crc64::combine(sum, crc, length as u64));
+        self.hand_over(core, bytes.into_list(), false);
+        self.owed.push_back((self.total_bytes, shard, length as i64));
+        self.give_back(core);
+    }
+
+    /// Gives credit back for what the slowest taker has sent.
+    fn give_back(&mut self, core: &mut Core) {
+        let alive = self.takers.iter().filter(|taker| !taker.failed);
+        let sent = alive.map(|taker| taker.sent_bytes).min().unwrap_or(u64::MAX);
+        while let Some((end, shard, bytes)) = self.owed.front().copied()
+            && end <= sent
+        {
+            self.owed.pop_front();
+            core.post(shard, move |core| {
+                if let Some(producer) = &mut core.snapshot.producer {
+                    producer.credit += bytes;
+                }
+            });
+        }
+    }
+
+    fn end(&mut self, core: &mut Core) {
+        let mut frame = Vec::new();
+        writer::write_end(&mut frame, self.checksum);
+        self.hand_over(core, vec![frame.into()], true);
+    }
+}
+
+impl Core {
+    /// A round's part of the snapshot.
+    #[inline]
+    pub fn produce(&mut self) {
+        if self.snapshot.has_work() {
+            self.produce_chunk();
+        }
+    }
+
+    #[cold]
+    fn produce_chunk(&mut self) {
+        let mut freed: Vec<Detached> = Vec::new();
+        let captured = snapshot::step(&mut self.shard, CHUNK_BYTES, CHUNK_ENTRIES, &mut freed);
+        self.cron.detached.extend(freed);
+        let producer = self.snapshot.producer.as_mut().expect("asked by the caller");
+        let (streamer, shard) = (producer.streamer, self.id);
+        match captured {
+            Some(captured) if captured.bytes.is_empty() => {}
+            Some(captured) => {
+                producer.credit -= captured.bytes.len() as i64;
+                let wants_crc = self.config.persistence.rdbchecksum;
+                let crc = if wants_crc { captured.bytes.checksum(0) } else { 0 };
+                self.post(streamer, move |core| core.take_chunk(shard, captured, crc));
+            }
+            None => {
+                self.snapshot.producer = None;
+                self.post(streamer, |core| core.take_end());
+            }
+        }
+    }
+
+    fn take_chunk(&mut self, shard: usize, captured: Captured, crc: u64) {
+        lock(&self.shared.replication.snapshot).keys_done += captured.entries;
+        let Some(mut gather) = self.snapshot.gather.take() else { return };
+        gather.chunk(self, shard, captured, crc);
+        self.snapshot.gather = Some(gather);
+    }
+
+    /// A shard has brought all of its part.
+    fn take_end(&mut self) {
+        let Some(mut gather) = self.snapshot.gather.take() else { return };
+        gather.shards_left -= 1;
+        if gather.shards_left == 0 {
+            gather.end(self);
+            self.calls.finish(gather.done, Box::new(()));
+        }
+        self.snapshot.gather = Some(gather);
+    }
+
+    /// A replica's core has sent part of the payload; `usize::MAX`: it is lost.
+    pub fn payload_sent(&mut self, core: usize, index: u32, generation: u32, bytes: usize) {
+        self.taker_sent(bytes, |kind| {
+            matches!(kind, TakerKind::Replica(waiting)
+                if (waiting.core, waiting.index, waiting.generation) == (core, index, generation))
+        });
+    }
+
+    fn taker_sent(&mut self, bytes: usize, is_it: impl Fn(&TakerKind) -> bool) {
+        let Some(mut gather) = self.snapshot.gather.take() else { return };
+        if let Some(taker) = gather.takers.iter_mut().find(|taker| is_it(&taker.kind)) {
+            if bytes == usize::MAX {
+                taker.failed = true;
+            } else {
+                taker.sent_bytes += bytes as u64;
+            }
+            let nobody = gather.takers.iter().all(|taker| taker.failed);
+            if nobody {
+                self.post_all(|core| snapshot::give_up(&mut core.shard));
+            }
+            gather.give_back(self);
+        }
+        self.snapshot.gather = Some(gather);
+    }
+
+    // --- Full syncs ---------------------------------------------------------------------------------------
+
+    /// Begins a full sync if replicas wait for one, long enough or many enough. On core 0.
+    pub fn start_sync_if_due(&mut self) {
+        let config = &self.config.replication;
+        let delay_ms = u64::from(config.repl_diskless_sync_delay_seconds) * 1000;
+        let enough = config.repl_diskless_sync_max_replicas as usize;
+        let diskless = config.repl_diskless_sync;
+        let waiters = {
+            let mut waiting = lock(&self.shared.replication.waiting);
+            let Some(first) = waiting.first() else { return };
+            let waited = self.now.mono_ms().saturating_sub(first.since_ms);
+            let is_due = !diskless
+                || waited >= delay_ms
+                || enough > 0 && waiting.len() >= enough;
+            if !is_due || !claim(self) {
+                return;
+            }
+            std::mem::take(&mut *waiting)
+        };
+        // The core of the first one streams: one hop less.
+        let streamer = waiters[0].core;
+        self.post(streamer, move |core| {
+            let handle = core.handle.upgrade().expect("the loop holds the core");
+            core.new_tasks.push(Box::pin(sync(handle, waiters, diskless)));
+        });
+    }
+
+    /// The RDB version to write. Strings need none that is newer, whatever the reader announces.
+    pub fn rdb_version(&self) -> u16 {
+        writer::version(self.config.persistence.rdb_compat == crate::config::RdbCompat::Nine)
+    }
+}
+
+/// One full sync: a cut, and its snapshot to all that waited.
+async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
+    let (streamed, filed): (Vec<_>, Vec<_>) =
+        waiters.into_iter().partition(|waiting| diskless && waiting.eof);
+    let version = core.borrow().rdb_version();
+    let options = {
+        let core = core.borrow();
+        let count = streamed.len() + filed.len();
+        let target = if streamed.is_empty() { "disk" } else { "replicas sockets" };
+        crate::notice!("Starting snapshot for SYNC with target: {target} ({count} replicas)");
+        snapshot::Options {
+            compress: false,
+            reference_bytes_min: REFERENCE_BYTES_MIN,
+            now: core.now.wall_ms,
+        }
+    };
+    let cut = cut(&core, options, true).await;
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let mark = crate::start::random_hex();
+    let mark: [u8; 40] = mark.as_bytes().try_into().expect("forty digits");
+    let line = full_resync_line(&cut.replid, cut.offset);
+    let mut takers = Vec::new();
+    let streamer = core.borrow().id;
+    for waiting in streamed.iter().chain(&filed) {
+        replication.counters.sync_full.fetch_add(1, Relaxed);
+        let mut first = line.clone().into_bytes();
+        let by_file = !(diskless && waiting.eof);
+        if !by_file {
+            first.extend_from_slice(b"$EOF:");
+            first.extend_from_slice(&mark);
+            first.extend_from_slice(b"\r\n");
+            takers.push(TakerKind::Replica(waiting.clone()));
+        }
+        let reader = replication.log.reader_at(cut.offset);
+        let waiting = waiting.clone();
+        core.borrow_mut().post(waiting.core, move |core| {
+            core.begin_payload(&waiting, reader, first, streamer);
+        });
+    }
+    // The file for those that want a length before the payload.
+    let mut file = None;
+    if !filed.is_empty() {
+        let (sink, answer, path) = {
+            let mut core = core.borrow_mut();
+            let path = std::env::temp_dir().join(format!("ringfort-sync-{}.rdb", crate::start::random_hex()));
+            let (sink, answer) = file_taker(&mut core, path.clone());
+            (sink, answer, path)
+        };
+        takers.push(TakerKind::File(Some(sink)));
+        file = Some((answer, path));
+    }
+    stream(&core, cut, takers, version, mark).await;
+    if let Some((answer, path)) = file {
+        let done: Done = *answer.await.downcast().expect("a file's outcome");
+        let opened = done.and_then(|_| std::fs::File::open(&path).map_err(|error| error.to_string()));
+        for waiting in filed {
+            let file = opened.as_ref().map_err(Clone::clone).and_then(|file| {
+                // Each reads from its beginning: a descriptor of its own.
+                let _ = file;
+                std::fs::File::open(&path).map_err(|error| error.to_string())
+            });
+            if let Err(error) = &file {
+                crate::warning!("SYNC failed: the snapshot could not be written: {error}");
+            }
+            core.borrow_mut().post(waiting.core, move |core| match file {
+                Ok(file) => core.send_file(&waiting, file),
+                Err(_) => core.fail_payload(&waiting),
+            });
+        }
+        let _ = std::fs::remove_file(&path);
+    }
+    release(&core);
+}
+
+/// A file as a taker, and the call that ends with its outcome.
+fn file_taker(core: &mut Core, path: PathBuf) -> (FileSink, crate::tasks::Answer) {
+    let (number, answer) = core.calls.expect();
+    let sink = FileSink::create(
+        core,
+        path,
+        |core, bytes| core.taker_sent(bytes, |kind| matches!(kind, TakerKind::File(_))),
+        move |core, done| {
+            if done.is_err() {
+                core.taker_sent(usize::MAX, |kind| matches!(kind, TakerKind::File(_)));
+            }
+            core.calls.finish(number, Box::new(done));
+        },
+    );
+    (sink, answer)
+}
+
+// --- Files ------------------------------------------------------------------------------------------------
+
+/// Saves the data set to the configured file. Error: why not.
+pub async fn save(core: &CoreHandle) -> Result<(), String> {
+    if !claim(&core.borrow()) {
+        return Err("a snapshot is under way".to_owned());
+    }
+    let result = save_claimed(core).await;
+    release(core);
+    result
+}
+
+async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
+    let (options, path, version, started_ms) = {
+        let core = core.borrow();
+        let persistence = &core.config.persistence;
+        let options = snapshot::Options {
+            compress: persistence.rdbcompression,
+            reference_bytes_min: REFERENCE_BYTES_MIN,
+            now: core.now.wall_ms,
+        };
+        let path = PathBuf::from(std::ffi::OsStr::new(&*persistence.dbfilename.to_string()));
+        let mut report = lock(&core.shared.replication.snapshot);
+        report.saving_since_ms = Some(core.now.mono_ms());
+        report.last_try_s = core.now.wall_ms / 1000;
+        (options, path, core.rdb_version(), core.now.mono_ms())
+    };
+    let cut = cut(core, options, false).await;
+    let dirty = cut.dirty;
+    let (sink, answer) = file_taker(&mut core.borrow_mut(), path);
+    stream(core, cut, vec![TakerKind::File(Some(sink))], version, [0; 40]).await;
+    let done: Done = *answer.await.downcast().expect("a file's outcome");
+    let core = core.borrow();
+    let mut report = lock(&core.shared.replication.snapshot);
+    report.saving_since_ms = None;
+    report.last_save_took_s = Some((core.now.mono_ms() - started_ms) / 1000);
+    report.last_save_failed = done.is_err();
+    match done {
+        Ok(_) => {
+            report.last_save_s = core.now.wall_ms / 1000;
+            report.saves += 1;
+            report.dirty_saved = dirty;
+            crate::notice!("DB saved on disk");
+            Ok(())
+        }
+        Err(error) => {
+            crate::warning!("Error saving DB on disk: {error}");
+            Err(error)
+        }
+    }
+}
+
+impl Core {
+    /// BGSAVE, once it is its turn. `false`: another snapshot is under way.
+    pub fn start_save(&mut self) -> bool {
+        if !claim(self) {
+            return false;
+        }
+        let handle = self.handle.upgrade().expect("the loop holds the core");
+        crate::notice!("Background saving started");
+        lock(&self.shared.replication.snapshot).saving_since_ms = Some(self.now.mono_ms());
+        self.new_tasks.push(Box::pin(async move {
+            let _ = save_claimed(&handle).await;
+            release(&handle);
+        }));
+        true
+    }
+
+    fn start_scheduled_save(&mut self) {
+        let scheduled = std::mem::take(&mut lock(&self.shared.replication.snapshot).scheduled);
+        if scheduled && !self.start_save() {
+            lock(&self.shared.replication.snapshot).scheduled = true;
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The replica's side of the handshake.
