@@ -23,7 +23,8 @@ fn wait_for_partial(primary: &Node, count: i64) {
 #[test]
 fn a_link_cut_at_either_end_is_resumed() {
     for (primary, replica) in PAIRS {
-        let (primary, replica) = linked(primary.start(), replica.start());
+        let (primary, replica) =
+            linked(primary.start().option("--repl-backlog-size", "64mb"), replica.start());
         fill(&primary);
         let writer = Writer::start(&primary, 21);
         for cut in 1..=3 {
