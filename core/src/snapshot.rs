@@ -44,10 +44,7 @@ pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
     databases
         .map(|(number, database)| {
             database.begin_capture(number, options);
-            DatabaseSize {
-                keys: database.len() as u64,
-                expiring: database.expiring_len() as u64,
-            }
+            DatabaseSize { keys: database.len() as u64, expiring: database.expiring_len() as u64 }
         })
         .collect()
 }

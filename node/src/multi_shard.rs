@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{self, Handler, Spec, Split};
 use ringfort_core::cx::Cx;
-use ringfort_core::keys::Keys;
 use ringfort_core::effect::Effects;
+use ringfort_core::keys::Keys;
 use ringfort_core::notify::KeyEvent;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
@@ -124,12 +124,7 @@ async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<
 
 /// Takes over the effects of all shards' parts, and publishes their keyspace events as if the command had gone from
 /// key to key.
-fn note_done(
-    client: &Client,
-    spec: &Spec,
-    args: &OwnedArgs,
-    parts: Vec<(Vec<KeyEvent>, Effects)>,
-) {
+fn note_done(client: &Client, spec: &Spec, args: &OwnedArgs, parts: Vec<(Vec<KeyEvent>, Effects)>) {
     let mut events: Vec<KeyEvent> = Vec::new();
     for (more, effects) in parts {
         events.extend(more);

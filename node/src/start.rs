@@ -74,9 +74,7 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
     };
     let wakers: Vec<_> = mailboxes.iter().map(|mailbox| mailbox.waker().clone()).collect();
     process.signals.on_shutdown(move |_| wakers.iter().for_each(ringfort_net::Waker::wake));
-    shared
-        .base_memory_bytes
-        .store(alloc::thread_bytes() as i64, Relaxed);
+    shared.base_memory_bytes.store(alloc::thread_bytes() as i64, Relaxed);
     let mut listeners = Some(listeners);
     let (loading, loaded_all) = mpsc::channel();
     let starts = mailboxes
@@ -122,7 +120,8 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
     process.stopping();
     let mut code = ExitCode::SUCCESS;
     if let Err(error) = began {
-        code = fail(format_args!("Fatal error loading the DB, check server logs. Exiting: {error}"));
+        code =
+            fail(format_args!("Fatal error loading the DB, check server logs. Exiting: {error}"));
     }
     for (core, error) in results.into_iter().enumerate().filter_map(|(at, r)| Some((at, r.err()?)))
     {

@@ -368,7 +368,6 @@ fn a_command_that_nobody_knows_breaks_the_link_and_nothing_else() {
         frame(&["NOSUCHCOMMAND", "x"]),
         frame(&["SET", "too few"]),
         frame(&["XADD", "stream", "*", "a", "b"]),
-        frame(&["INCR", "new"]),
     ] {
         let primary = FakePrimary::start(|number, _| match number {
             1 => Answer::AndStay(counted(&snapshot())),

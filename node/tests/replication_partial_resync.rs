@@ -23,9 +23,8 @@ fn wait_for_partial(primary: &Node, count: i64) {
 #[test]
 fn a_link_cut_at_either_end_is_resumed() {
     for (primary, replica) in PAIRS {
-        // The writer must not outrun the backlog while the link is made again.
-        let primary = primary.start().option("--repl-backlog-size", "256mb");
-        let (primary, replica) = linked(primary, replica.start());
+        let (primary, replica) =
+            linked(primary.start().option("--repl-backlog-size", "64mb"), replica.start());
         fill(&primary);
         let writer = Writer::start(&primary, 21);
         for cut in 1..=3 {

@@ -212,10 +212,7 @@ impl Database {
     }
 
     /// Emptied blocks go to the capture, if one is under way; otherwise the caller frees them.
-    pub(super) fn keep_for_capture(
-        &mut self,
-        blocks: Vec<(usize, Box<Block>)>,
-    ) -> Vec<Box<Block>> {
+    pub(super) fn keep_for_capture(&mut self, blocks: Vec<(usize, Box<Block>)>) -> Vec<Box<Block>> {
         match &mut self.capture {
             Some(capture) => {
                 capture.keep(blocks.into_iter());

@@ -51,8 +51,12 @@ async fn replica_of(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error>
     {
         let link = replication.link();
         if replication.is_replica() && link.host.eq_ignore_ascii_case(&host) && link.port == port {
-            crate::notice!("REPLICAOF would result into synchronization with the master we are already connected with. No operation performed.");
-            return Ok(client.reply(|reply| reply.simple("OK Already connected to specified master")));
+            crate::notice!(
+                "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
+            );
+            return Ok(
+                client.reply(|reply| reply.simple("OK Already connected to specified master"))
+            );
         }
     }
     crate::notice!("REPLICAOF {host}:{port} enabled (user request)");

@@ -90,7 +90,8 @@ async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
     if replication.shutdown.swap(WAITING, Relaxed) == WAITING && !how.now {
         return true;
     }
-    if !how.now && timeout_ms > 0 && !replication.is_replica() && !replication.replicas().is_empty() {
+    if !how.now && timeout_ms > 0 && !replication.is_replica() && !replication.replicas().is_empty()
+    {
         wait_for_replicas(core, timeout_ms).await;
     }
     replication.shutdown_deadline_ms.store(0, Relaxed);
@@ -139,9 +140,8 @@ async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
         core.request_acks();
         (replication, end)
     };
-    let behind = || {
-        replication.online().iter().filter(|replica| replica.ack.load(Relaxed) < end).count()
-    };
+    let behind =
+        || replication.online().iter().filter(|replica| replica.ack.load(Relaxed) < end).count();
     if behind() > 0 {
         crate::notice!("Waiting for replicas before shutting down.");
     }

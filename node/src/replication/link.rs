@@ -286,7 +286,10 @@ async fn connect_once(core: &CoreHandle, following: &Following) -> Option<Answer
         listening_port: announced_port,
         announce_ip: text(&settings.replica_announce_ip.to_string()),
         version: ANNOUNCED_VERSION,
-        ask: Ask::Continue { replid: replication.identity().replid(), offset: replication.log.end() },
+        ask: Ask::Continue {
+            replid: replication.identity().replid(),
+            offset: replication.log.end(),
+        },
         failover: following.failover,
     });
     let (ended, answer) = core.calls.expect();
@@ -621,7 +624,9 @@ impl Core {
 
     /// The stream cannot be followed: the link ends, data and offset stay as they are.
     pub fn break_link(&mut self, index: u32, connection: &mut Connection, reason: &str) {
-        crate::warning!("== CRITICAL == This replica cannot follow its master any further: {reason}");
+        crate::warning!(
+            "== CRITICAL == This replica cannot follow its master any further: {reason}"
+        );
         let replication = Arc::clone(&self.shared.replication);
         replication.counters.unknown_commands.fetch_add(1, Relaxed);
         replication.link().last_fault = reason.to_owned();
@@ -767,7 +772,12 @@ async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Rec
     }
 }
 
-async fn put_in_place(core: &CoreHandle, sink: Sink, replid: Replid, offset: u64) -> Result<(), String> {
+async fn put_in_place(
+    core: &CoreHandle,
+    sink: Sink,
+    replid: Replid,
+    offset: u64,
+) -> Result<(), String> {
     let position = match sink {
         Sink::Shards(mut loader) => {
             loader.finish(&mut core.borrow_mut())?;

@@ -168,7 +168,9 @@ impl Loader {
         match name {
             b"repl-id" => self.position.replid = Replid::parse(value),
             b"repl-offset" => self.position.offset = number().and_then(|n| u64::try_from(n).ok()),
-            b"repl-stream-db" => self.position.database = number().and_then(|n| u32::try_from(n).ok()),
+            b"repl-stream-db" => {
+                self.position.database = number().and_then(|n| u32::try_from(n).ok())
+            }
             _ => {}
         }
     }
@@ -283,15 +285,10 @@ impl LoadTarget {
 
 /// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
 /// on. Error: the data was not what a server wrote; nothing has changed.
-pub async fn commit(
-    core: &CoreHandle,
-    inside: impl FnOnce(&mut Core),
-) -> Result<(), String> {
+pub async fn commit(core: &CoreHandle, inside: impl FnOnce(&mut Core)) -> Result<(), String> {
     let stopped = stop_all(core).await;
-    let duplicates = on_all_cores(core, |core| {
-        core.load.as_ref().map_or(0, |target| target.duplicates)
-    })
-    .await;
+    let duplicates =
+        on_all_cores(core, |core| core.load.as_ref().map_or(0, |target| target.duplicates)).await;
     if duplicates.iter().sum::<u64>() > 0 {
         stopped.release(core);
         drop_load(core);

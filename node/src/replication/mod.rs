@@ -15,7 +15,9 @@ mod serve;
 mod snapshot;
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
+};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ringfort_replication::failover::Failover;

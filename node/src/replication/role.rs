@@ -147,8 +147,9 @@ async fn stop_following(core: &CoreHandle) {
 
 async fn remember_primary(core: &CoreHandle, primary: Option<(String, u16)>) {
     on_all_cores(core, move |core| {
-        core.config.replication.replicaof.0 =
-            primary.as_ref().map(|(host, port)| (crate::config::Text::from(host.as_bytes()), *port));
+        core.config.replication.replicaof.0 = primary
+            .as_ref()
+            .map(|(host, port)| (crate::config::Text::from(host.as_bytes()), *port));
     })
     .await;
 }
@@ -172,7 +173,10 @@ pub async fn become_primary(core: &CoreHandle) {
     let end = replication.log.end();
     replication.identity().shift(replid, end);
     replication.log.forget_database();
-    crate::warning!("Setting secondary replication ID, valid up to offset: {}. New replication ID is {replid}", end + 1);
+    crate::warning!(
+        "Setting secondary replication ID, valid up to offset: {}. New replication ID is {replid}",
+        end + 1
+    );
     stopped.release(core);
     remember_primary(core, None).await;
     core.borrow().update_restrictions();

@@ -185,7 +185,8 @@ impl ReplicaSession {
         }
         self.payload_bytes -= bytes;
         self.sending_payload_bytes = bytes;
-        if pieces.is_empty() && self.wants_log()
+        if pieces.is_empty()
+            && self.wants_log()
             && let Some(reader) = &mut self.reader
         {
             while bytes < SEND_BYTES_MAX
@@ -296,7 +297,10 @@ impl Core {
             let identity = replication.identity();
             match identity.decide(&asked, log) {
                 Decision::Continue { from } => {
-                    continued = replication.log.reader_at(from).map(|reader| (from, reader, identity.replid()));
+                    continued = replication
+                        .log
+                        .reader_at(from)
+                        .map(|reader| (from, reader, identity.replid()));
                 }
                 Decision::Full(reason) => {
                     crate::notice!("Full resync for {name}: {reason}");
@@ -388,7 +392,10 @@ impl Core {
         shared.ack_ms.store(self.now.mono_ms(), Relaxed);
         let begins = replica.stage() == Stage::Online && std::mem::take(&mut replica.starts_on_ack);
         if begins {
-            crate::notice!("Streamed replica with {} has the snapshot; sending what came after it", connection.peer);
+            crate::notice!(
+                "Streamed replica with {} has the snapshot; sending what came after it",
+                connection.peer
+            );
             self.mark_dirty(index, connection);
         }
         self.wake_ack_waiters();
@@ -506,7 +513,11 @@ impl Core {
         }
         connection.is_sending = true;
         connection.output_bytes += replica.sending_bytes as u64;
-        self.shared.replication.counters.output_bytes.fetch_add(replica.sending_bytes as u64, Relaxed);
+        self.shared
+            .replication
+            .counters
+            .output_bytes
+            .fetch_add(replica.sending_bytes as u64, Relaxed);
         self.ring.send_pieces(connection.slot, pieces);
     }
 
@@ -538,7 +549,12 @@ impl Core {
         if payload_bytes > 0 {
             let (core, ok) = (self.id, result.is_ok());
             self.post(streamer, move |streamer| {
-                streamer.payload_sent(core, index, generation, if ok { payload_bytes } else { usize::MAX });
+                streamer.payload_sent(
+                    core,
+                    index,
+                    generation,
+                    if ok { payload_bytes } else { usize::MAX },
+                );
             });
         }
         if result.is_err() {
@@ -570,7 +586,9 @@ impl Core {
                     connection.output.push(b'\n');
                     self.list_dirty(index);
                 }
-                Stage::Online if now_ms.saturating_sub(shared.ack_ms.load(Relaxed)) > timeout_ms => {
+                Stage::Online
+                    if now_ms.saturating_sub(shared.ack_ms.load(Relaxed)) > timeout_ms =>
+                {
                     crate::warning!("Disconnecting timedout replica: {}", connection.peer);
                     self.close_connection(index);
                 }

@@ -250,7 +250,8 @@ impl Gather {
         for taker in self.takers.iter_mut().filter(|taker| !taker.failed) {
             match &taker.kind {
                 TakerKind::Replica(waiting) => {
-                    let (waiting, mut pieces, streamer) = (waiting.clone(), pieces.clone(), core.id);
+                    let (waiting, mut pieces, streamer) =
+                        (waiting.clone(), pieces.clone(), core.id);
                     if ended {
                         pieces.push(self.mark.to_vec().into());
                     }
@@ -401,9 +402,7 @@ impl Core {
             let mut waiting = lock(&self.shared.replication.waiting);
             let Some(first) = waiting.first() else { return };
             let waited = self.now.mono_ms().saturating_sub(first.since_ms);
-            let is_due = !diskless
-                || waited >= delay_ms
-                || enough > 0 && waiting.len() >= enough;
+            let is_due = !diskless || waited >= delay_ms || enough > 0 && waiting.len() >= enough;
             if !is_due || !claim(self) {
                 return;
             }
@@ -467,7 +466,8 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
     if !filed.is_empty() {
         let (sink, answer, path) = {
             let mut core = core.borrow_mut();
-            let path = std::env::temp_dir().join(format!("ringfort-sync-{}.rdb", crate::start::random_hex()));
+            let path = std::env::temp_dir()
+                .join(format!("ringfort-sync-{}.rdb", crate::start::random_hex()));
             let (sink, answer) = file_taker(&mut core, path.clone());
             (sink, answer, path)
         };
@@ -477,7 +477,8 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
     stream(&core, cut, takers, version, mark).await;
     if let Some((answer, path)) = file {
         let done: Done = *answer.await.downcast().expect("a file's outcome");
-        let opened = done.and_then(|_| std::fs::File::open(&path).map_err(|error| error.to_string()));
+        let opened =
+            done.and_then(|_| std::fs::File::open(&path).map_err(|error| error.to_string()));
         for waiting in filed {
             let file = opened.as_ref().map_err(Clone::clone).and_then(|file| {
                 // Each reads from its beginning: a descriptor of its own.

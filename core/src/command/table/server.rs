@@ -116,7 +116,11 @@ pub const COMMANDS: &[Spec] = &[
     Spec::new("save", 1)
         .node(NodeCommand::Save)
         .flags("admin noscript no_async_loading no_multi")
-        .docs("1.0.0", "O(N), N the number of keys", "Saves a snapshot to disk and answers when it is there."),
+        .docs(
+            "1.0.0",
+            "O(N), N the number of keys",
+            "Saves a snapshot to disk and answers when it is there.",
+        ),
     Spec::new("bgsave", -1)
         .node(NodeCommand::Bgsave)
         .flags("admin noscript no_async_loading")
@@ -154,7 +158,11 @@ pub const COMMANDS: &[Spec] = &[
         .session(SessionCommand::Psync)
         .flags("admin noscript no_async_loading no_multi")
         .arguments(&[string("replicationid"), integer("offset")])
-        .docs("2.8.0", "", "Asks for the replication stream, from an offset on or with a snapshot first.")
+        .docs(
+            "2.8.0",
+            "",
+            "Asks for the replication stream, from an offset on or with a snapshot first.",
+        )
         .system(),
     Spec::new("sync", 1)
         .session(SessionCommand::Sync)

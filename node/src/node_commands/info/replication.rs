@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ringfort_replication::identity::Replid;
 
 use super::Info;
-use crate::replication::{Loading, LinkState, Stage, lock};
+use crate::replication::{LinkState, Loading, Stage, lock};
 
 impl Info<'_> {
     pub(super) fn replication(&self, text: &mut String) {
