@@ -155,7 +155,7 @@ impl Core {
         now - *since_ms.get_or_insert(now) > limit.soft_ms
     }
 
-    /// A replica may be as far behind as the backlog is long: it would come back to just that.
+    /// No hard limit is lower than the backlog is long: the replica would come back to just that.
     fn is_over_replica_limit(&self, bytes: usize, since_ms: &mut Option<u64>) -> bool {
         let limit = self.settings.output_replica;
         let backlog = self.config.replication.repl_backlog_size_bytes as usize;
@@ -163,8 +163,6 @@ impl Core {
         if hard > 0 && bytes > hard {
             return true;
         }
-        let soft = if limit.soft_bytes == 0 { 0 } else { limit.soft_bytes.max(backlog) };
-        let limit = crate::settings::OutputLimit { soft_bytes: soft, ..limit };
         self.is_over_soft_limit(limit, bytes, since_ms)
     }
 }

@@ -179,6 +179,11 @@ impl Core {
             used += span;
             if let Err(error) = parsed {
                 self.stats.protocol_errors += 1;
+                if connection.link.is_some() {
+                    self.break_link(index, connection, &error.text());
+                    connection.parser.restart();
+                    break;
+                }
                 let protocol = connection.session.protocol;
                 Reply::new(connection.reply_buffer(), protocol).error(&Error::text(error.text()));
                 connection.close_after_reply = true;

@@ -108,15 +108,34 @@ fn words(bytes: &[u8]) -> Vec<Vec<u8>> {
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Step {
-    Command { database: usize, line: String },
+    Command {
+        database: usize,
+        line: String,
+    },
     FlushAll,
     Swap(usize, usize),
-    Expire { after_ms: i64 },
-    Evict { shard: usize },
+    Expire {
+        after_ms: i64,
+    },
+    Evict {
+        shard: usize,
+    },
     /// Many keys come at once: tables grow, and shrink when they go.
-    Populate { database: usize, first: u32, count: u32 },
-    Depopulate { database: usize, first: u32, count: u32 },
-    Snapshot { shard: usize, bytes: usize, entries: usize },
+    Populate {
+        database: usize,
+        first: u32,
+        count: u32,
+    },
+    Depopulate {
+        database: usize,
+        first: u32,
+        count: u32,
+    },
+    Snapshot {
+        shard: usize,
+        bytes: usize,
+        entries: usize,
+    },
 }
 
 fn key() -> impl Strategy<Value = String> {

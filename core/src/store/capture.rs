@@ -212,6 +212,7 @@ impl Database {
     }
 
     /// Emptied blocks go to the capture, if one is under way; otherwise the caller frees them.
+    #[expect(clippy::vec_box, reason = "blocks come as boxes, and are not worth copying")]
     pub(super) fn keep_for_capture(&mut self, blocks: Vec<(usize, Box<Block>)>) -> Vec<Box<Block>> {
         match &mut self.capture {
             Some(capture) => {

@@ -51,10 +51,8 @@ pub async fn run(client: Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     if words.is(1, "stringmatch-len") && count == 4 {
         return string_match(&client, &words);
     }
-    if words.is(1, "reload") || words.is(1, "loadaof") {
-        return Err(Error::new(
-            "ERR DEBUG RELOAD needs RDB files, which this version does not write yet",
-        ));
+    if words.is(1, "reload") {
+        return reload(&client, &words).await;
     }
     if words.is(1, "help") && count == 2 {
         return Ok(help(&client));
@@ -63,6 +61,28 @@ pub async fn run(client: Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
         "ERR unknown subcommand or wrong number of arguments for '{}'. Try DEBUG HELP.",
         String::from_utf8_lossy(&words[1])
     )))
+}
+
+/// DEBUG RELOAD [NOSAVE]: saves, and loads what was saved in place of the data.
+async fn reload(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
+    let mut saves = true;
+    for at in 2..words.len() {
+        if words.is(at, "nosave") {
+            saves = false;
+        } else {
+            return Err(Error::new("ERR DEBUG RELOAD only supports the NOSAVE option."));
+        }
+    }
+    let failed = |error: String| {
+        crate::warning!("DEBUG RELOAD: {error}");
+        Error::new("ERR Error trying to load the RDB dump, check server logs.")
+    };
+    if saves {
+        let saved = crate::replication::save(&client.core).await;
+        saved.map_err(|error| Error::text(format!("ERR {error}")))?;
+    }
+    crate::replication::reload(&client.core).await.map_err(failed)?;
+    Ok(client.reply(|reply| reply.ok()))
 }
 
 /// Every core sleeps, so nothing at all goes on.

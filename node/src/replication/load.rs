@@ -388,6 +388,13 @@ pub async fn read_file(
     result.map(|()| loader.position)
 }
 
+/// Puts the configured file in the place of the data (DEBUG RELOAD).
+pub async fn reload(core: &CoreHandle) -> Result<(), String> {
+    let path = std::path::PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
+    read_file(core, &path, false, false).await?;
+    commit(core, |_| ()).await
+}
+
 /// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
 pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     let (path, follows) = {

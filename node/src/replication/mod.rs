@@ -28,7 +28,7 @@ pub use ack::AckWaiters;
 pub use ack::next_ack;
 pub use failover::{command as failover, failover_word};
 pub use link::{Following, LinkReport, LinkState, PrimaryLink};
-pub use load::{LoadTarget, Loader, load_at_start};
+pub use load::{LoadTarget, Loader, load_at_start, reload};
 pub use role::{become_primary, follow};
 pub use serve::{ReplicaSession, Stage};
 pub use snapshot::{SnapshotCore, SnapshotReport, save};

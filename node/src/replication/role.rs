@@ -211,7 +211,14 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
     on_core(core, 0, move |core| {
         core.next_attempt += 1;
         let attempt = core.next_attempt;
-        core.following = Some(Following { host, port, attempt, failover, retry_ms: link::RETRY_MS, linked: false });
+        core.following = Some(Following {
+            host,
+            port,
+            attempt,
+            failover,
+            retry_ms: link::RETRY_MS,
+            linked: false,
+        });
         let handle = core.handle.upgrade().expect("the loop holds the core");
         core.new_tasks.push(Box::pin(link::follow(handle, attempt)));
     })

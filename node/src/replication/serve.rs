@@ -67,6 +67,8 @@ pub struct Waiting {
     pub replica: Arc<Replica>,
     /// It takes a payload that ends with a mark instead of having a length.
     pub eof: bool,
+    /// It asked by SYNC: it knows of no line before the payload.
+    pub by_sync: bool,
     pub since_ms: u64,
 }
 
@@ -344,6 +346,7 @@ impl Core {
             generation: self.generation(index),
             replica: Arc::clone(&shared),
             eof,
+            by_sync: !is_psync,
             since_ms: self.now.mono_ms(),
         };
         replication.replicas().push(shared);

@@ -447,7 +447,7 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
     let streamer = core.borrow().id;
     for waiting in streamed.iter().chain(&filed) {
         replication.counters.sync_full.fetch_add(1, Relaxed);
-        let mut first = line.clone().into_bytes();
+        let mut first = if waiting.by_sync { Vec::new() } else { line.clone().into_bytes() };
         let by_file = !(diskless && waiting.eof);
         if !by_file {
             first.extend_from_slice(b"$EOF:");
@@ -548,11 +548,12 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
     stream(core, cut, vec![TakerKind::File(Some(sink))], version, [0; 40]).await;
     let done: Done = *answer.await.downcast().expect("a file's outcome");
     let core = core.borrow();
-    let mut report = lock(&core.shared.replication.snapshot);
+    let replication = Arc::clone(&core.shared.replication);
+    let mut report = lock(&replication.snapshot);
     report.saving_since_ms = None;
     report.last_save_took_s = Some((core.now.mono_ms() - started_ms) / 1000);
     report.last_save_failed = done.is_err();
-    match done {
+    let result = match done {
         Ok(_) => {
             report.last_save_s = core.now.wall_ms / 1000;
             report.saves += 1;
@@ -564,7 +565,10 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
             crate::warning!("Error saving DB on disk: {error}");
             Err(error)
         }
-    }
+    };
+    drop(report);
+    core.update_restrictions();
+    result
 }
 
 impl Core {

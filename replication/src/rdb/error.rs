@@ -33,8 +33,8 @@ impl fmt::Display for RdbError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = self.offset;
         match &self.reason {
-            Reason::CutShort => return write!(f, "RDB cut short at byte {offset}"),
-            _ => write!(f, "RDB wrong at byte {offset}: ")?,
+            Reason::CutShort => return write!(f, "RDB cut short at offset {offset}"),
+            _ => write!(f, "RDB wrong at offset {offset}: ")?,
         }
         match &self.reason {
             Reason::Magic(bytes) => {

@@ -93,12 +93,12 @@ fn other_versions_and_files_are_refused() {
         let version = &header[at..];
         check_refusal(
             header.as_bytes(),
-            &format!("RDB wrong at byte {at}: version {version} is not supported"),
+            &format!("RDB wrong at offset {at}: version {version} is not supported"),
         );
     }
     check_refusal(
         b"*1\r\n$4\r\nPING",
-        "RDB wrong at byte 0: it starts with \"*1\\r\\n$4\\r\\nP\", not with REDIS or VALKEY and a version",
+        "RDB wrong at offset 0: it starts with \"*1\\r\\n$4\\r\\nP\", not with REDIS or VALKEY and a version",
     );
 }
 
@@ -168,7 +168,7 @@ fn a_wrong_checksum_is_named_with_the_right_one() {
     check_refusal(
         &bytes,
         &format!(
-            "RDB wrong at byte {}: the checksum is {counted:016x} but 0000000000000001 stands there",
+            "RDB wrong at offset {}: the checksum is {counted:016x} but 0000000000000001 stands there",
             end - 8
         ),
     );
@@ -181,7 +181,7 @@ fn an_rdb_without_its_end_is_cut_short_where_it_stops() {
     let bytes = file("REDIS0011", b"\xfa\x01a\x01b\x00\x01k\x01v");
     for end in 0..bytes.len() {
         let error = read(&bytes[..end], 3).1.unwrap_err();
-        assert_eq!(error.to_string(), format!("RDB cut short at byte {end}"));
+        assert_eq!(error.to_string(), format!("RDB cut short at offset {end}"));
     }
 }
 
