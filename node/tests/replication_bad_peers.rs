@@ -208,39 +208,51 @@ fn ways_of_loading() -> &'static [&'static str] {
     if testing_redis() { &["swapdb"] } else { &["disabled", "on-empty-db", "swapdb"] }
 }
 
+fn check_failed_sync(what: &str, answer: Vec<u8>) {
+    check_failed_syncs(&[(what, answer)]);
+}
+
+/// Side by side, because most of a check is waiting for the next try.
+fn check_failed_syncs(cases: &[(&str, Vec<u8>)]) {
+    std::thread::scope(|scope| {
+        for (what, answer) in cases {
+            for load in ways_of_loading() {
+                scope.spawn(move || check_failed_load(what, answer, load));
+            }
+        }
+    });
+}
+
 /// A replica that is told this at its first try keeps its old data, tries again, and takes the good
 /// snapshot that it gets then.
-#[track_caller]
-fn check_failed_sync(what: &str, answer: Vec<u8>) {
-    for load in ways_of_loading() {
-        let bad = answer.clone();
-        let good = Arc::new(AtomicBool::new(false));
-        let is_good = Arc::clone(&good);
-        let primary = FakePrimary::start(move |_, _| {
-            if is_good.load(Ordering::SeqCst) {
-                Answer::AndStay(marked(&snapshot(), &MARK))
-            } else {
-                Answer::AndClose(bad.clone())
-            }
-        });
-        let replica = Server::Ours(2).start().option("--repl-diskless-load", load).node();
-        let mut client = replica.connect();
-        client.run("SET old data");
-        client.run("SELECT 5");
-        client.run("SET older data");
-        client.run("SELECT 0");
-        let before = digest(&replica);
-        follow_port(&replica, primary.port);
-        primary.wait_until_asked(2);
-        assert!(!link_is_up(&replica), "{what}, {load}");
-        assert_eq!(digest(&replica), before, "{what}, {load}");
-        assert_eq!(client.run("GET old"), Reply::bulk("data"), "{what}, {load}");
-        good.store(true, Ordering::SeqCst);
-        wait_for_link(&replica);
-        assert_eq!(client.run("GET new"), Reply::bulk("data"), "{what}, {load}");
-        assert_eq!(client.run("DBSIZE"), Reply::Integer(1), "{what}, {load}");
-        assert_eq!(replica.info("master_replid"), REPLID, "{what}, {load}");
-    }
+fn check_failed_load(what: &str, answer: &[u8], load: &str) {
+    let bad = answer.to_vec();
+    let good = Arc::new(AtomicBool::new(false));
+    let is_good = Arc::clone(&good);
+    let primary = FakePrimary::start(move |_, _| {
+        if is_good.load(Ordering::SeqCst) {
+            Answer::AndStay(marked(&snapshot(), &MARK))
+        } else {
+            Answer::AndClose(bad.clone())
+        }
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", load).node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    client.run("SELECT 5");
+    client.run("SET older data");
+    client.run("SELECT 0");
+    let before = digest(&replica);
+    follow_port(&replica, primary.port);
+    primary.wait_until_asked(2);
+    assert!(!link_is_up(&replica), "{what}, {load}");
+    assert_eq!(digest(&replica), before, "{what}, {load}");
+    assert_eq!(client.run("GET old"), Reply::bulk("data"), "{what}, {load}");
+    good.store(true, Ordering::SeqCst);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"), "{what}, {load}");
+    assert_eq!(client.run("DBSIZE"), Reply::Integer(1), "{what}, {load}");
+    assert_eq!(replica.info("master_replid"), REPLID, "{what}, {load}");
 }
 
 #[test]
@@ -307,6 +319,7 @@ fn a_snapshot_with_a_wrong_checksum() {
 
 #[test]
 fn a_length_that_is_none() {
+    let mut cases = Vec::new();
     for line in ["$nonsense\r\n", "-ERR no snapshot\r\n", "what?\r\n", "$EOF:short\r\n"] {
         // Redis takes a length that is no number for zero, and a short mark for any mark.
         if testing_redis() && line.starts_with('$') {
@@ -314,8 +327,9 @@ fn a_length_that_is_none() {
         }
         let mut bytes = full_resync();
         bytes.extend_from_slice(line.as_bytes());
-        check_failed_sync(line, bytes);
+        cases.push((line, bytes));
     }
+    check_failed_syncs(&cases);
 }
 
 #[test]
@@ -332,14 +346,16 @@ fn an_answer_to_psync_that_is_none() {
         "nonsense\r\n",
         "\r\n\r\n\r\n",
     ];
+    let mut cases = Vec::new();
     for line in lines {
         // Redis tries SYNC where PSYNC is not understood, takes any offset, and resumes at a word.
         let weaker = ["-ERR", "+FULL", "+CONTINUE", "nonsense"];
         if testing_redis() && weaker.iter().any(|start| line.starts_with(start)) {
             continue;
         }
-        check_failed_sync(line, line.as_bytes().to_vec());
+        cases.push((*line, line.as_bytes().to_vec()));
     }
+    check_failed_syncs(&cases);
 }
 
 /// A replica of a fake primary, with the good snapshot, its link up.

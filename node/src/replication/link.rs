@@ -51,6 +51,8 @@ pub struct Following {
     /// How long to wait before the next attempt, unless the last link had come up and was not at fault.
     pub retry_ms: u64,
     pub linked: bool,
+    /// What the primary sent last was not what it should be.
+    pub at_fault: bool,
 }
 
 /// What INFO and ROLE say of the link.
@@ -212,13 +214,15 @@ pub async fn follow(core: CoreHandle, attempt: u64) {
         let Some(following) = current(&core, attempt) else { return };
         set_state(&core.borrow().shared.replication, LinkState::Connect);
         // A link that was cut is made again at once: the backlog does not last for ever.
-        if following.linked && following.retry_ms == RETRY_MS {
-            if let Some(following) = &mut core.borrow_mut().following {
-                following.linked = false;
-            }
-            continue;
+        if !following.linked || following.at_fault {
+            sleep_ms(&core, following.retry_ms).await;
         }
-        sleep_ms(&core, following.retry_ms).await;
+        if let Some(following) = &mut core.borrow_mut().following {
+            following.linked = false;
+            if std::mem::take(&mut following.at_fault) {
+                following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
+            }
+        }
     }
 }
 
@@ -539,7 +543,7 @@ impl Core {
         replication.update_loading();
         self.post_all(Core::drop_load);
         if let Some(following) = &mut self.following {
-            following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
+            following.at_fault = true;
         }
     }
 
@@ -602,6 +606,9 @@ impl Core {
             link.unapplied.drain(..bytes);
             link.logged_bytes = applied;
             self.stream_database = database;
+            if let Some(following) = &mut self.following {
+                following.retry_ms = RETRY_MS;
+            }
             self.log_grew();
         }
         if link.ack_asked_at.is_some_and(|at| applied >= at) {
@@ -631,7 +638,7 @@ impl Core {
         replication.counters.unknown_commands.fetch_add(1, Relaxed);
         replication.link().last_fault = reason.to_owned();
         if let Some(following) = &mut self.following {
-            following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
+            following.at_fault = true;
         }
         if let Some(link) = connection.link.as_mut() {
             link.held = true;

@@ -218,6 +218,7 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
             failover,
             retry_ms: link::RETRY_MS,
             linked: false,
+            at_fault: false,
         });
         let handle = core.handle.upgrade().expect("the loop holds the core");
         core.new_tasks.push(Box::pin(link::follow(handle, attempt)));

@@ -460,6 +460,8 @@ impl Core {
         let Some(replica) = connection.replica.as_mut() else { return };
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         replica.file = Some(file);
+        // The replica knows where the payload ends, and says nothing then.
+        replica.starts_on_ack = false;
         replica.set_stage(Stage::Receiving);
         connection.output.extend_from_slice(format!("${bytes}\r\n").as_bytes());
         self.list_dirty(waiting.index);
