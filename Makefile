@@ -36,8 +36,8 @@ unit: ## all tests: unit, property, model, integration, benches once each
 	$(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test -p ringfort-bench --benches
 
-loom: ## only the model-checked tests of the meeting of cores (part of unit)
-	$(CARGO) test -p ringfort-net --lib model
+loom: ## only the model-checked tests: the meeting of cores, the replication log (part of unit)
+	$(CARGO) test -p ringfort-net -p ringfort-replication --lib model
 
 fuzz: tools ## the property tests with CASES cases each, the comparisons with Redis with SEEDS seeds
 	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace --lib
