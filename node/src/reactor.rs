@@ -144,7 +144,6 @@ impl Core {
                 }
                 Event::Sent { token, buffer, result } => self.sent(token, buffer, result),
                 Event::PiecesSent { token, result } => self.pieces_sent(token, result),
-                // No connection sends pieces yet.
                 Event::Ended { token, reason } => {
                     if let Some(index) = self.index_of(token) {
                         self.peer_ended(index, reason);

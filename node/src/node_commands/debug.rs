@@ -266,6 +266,8 @@ fn help(client: &Client) -> Vec<u8> {
         "    Makes string keys that are not there yet.",
         "PROTOCOL <type>",
         "    Answers with a value of this type.",
+        "RELOAD [NOSAVE]",
+        "    Saves, unless told not to, and loads what was saved in place of the data.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Switches off or on that expired keys are removed though nobody asks for them.",
         "SLEEP <seconds>",

@@ -29,7 +29,7 @@ use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
 use crate::tasks::{Answer, CoreHandle, on_core, sleep_ms};
 
-use super::load::{self, Loader, StreamPosition};
+use super::load::{self, Duplicates, Loader, StreamPosition};
 use super::{Loading, Replication};
 
 /// What a primary may be told of our version: the highest dialect that we read (Valkey looks at it).
@@ -103,8 +103,9 @@ pub struct PrimaryLink {
     phase: Phase,
     /// The call to finish when the connection is gone.
     ended: u64,
-    /// Bytes of commands that have been begun and are not in the log, and how many those behind them were.
+    /// Bytes of commands that have been begun and are not in the log.
     unapplied: Vec<u8>,
+    /// Bytes of the stream that have been begun, and of these, those in the log.
     begun_bytes: u64,
     /// Of these, bytes up to the last place outside of MULTI … EXEC.
     whole_bytes: u64,
@@ -785,6 +786,7 @@ async fn put_in_place(
     replid: Replid,
     offset: u64,
 ) -> Result<(), String> {
+    let mut duplicates = Duplicates::Refuse;
     let position = match sink {
         Sink::Shards(mut loader) => {
             loader.finish(&mut core.borrow_mut())?;
@@ -803,11 +805,19 @@ async fn put_in_place(
             replication.loading.begin(Loading::REFUSING, bytes, now_s);
             replication.update_loading();
             super::role::empty_data(core).await;
-            load::read_file(core, &path, false, false).await?
+            duplicates = Duplicates::KeepLast;
+            match load::read_file(core, &path, false, false).await {
+                Ok(position) => position,
+                Err(error) => {
+                    // Nothing is left that a history could go on from.
+                    replication.identity().replace(crate::start::random_replid());
+                    return Err(error);
+                }
+            }
         }
     };
     let StreamPosition { database, .. } = position;
-    load::commit(core, |core| {
+    load::commit(core, duplicates, |core| {
         let replication = Arc::clone(&core.shared.replication);
         replication.identity().replace(replid);
         replication.log.start(offset);

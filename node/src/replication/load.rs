@@ -2,7 +2,8 @@
 //!
 //! The core that reads parses and deals the entries to their shards in batches; each shard builds new databases beside
 //! those it serves ([`LoadTarget`]). Only when all of it was read and found whole do the new databases take the place of
-//! the old ones ([`commit`]), on all shards in one transaction. A load that fails leaves everything as it was.
+//! the old ones ([`commit`]), on all shards in one transaction. A load that fails leaves
+//! everything as it was, but for one from a file that was found good and could not be read again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::core::Core;
 use crate::tasks::{CoreHandle, on_all_cores};
 use crate::transaction::stop_all;
 
-use super::Loading;
+use super::{Loading, snapshot};
 
 /// Databases of one shard that are being filled and not served yet.
 #[derive(Default)]
@@ -285,11 +286,39 @@ impl LoadTarget {
 
 /// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
 /// on. Error: the data was not what a server wrote; nothing has changed.
-pub async fn commit(core: &CoreHandle, inside: impl FnOnce(&mut Core)) -> Result<(), String> {
+pub async fn commit(
+    core: &CoreHandle,
+    duplicates: Duplicates,
+    inside: impl FnOnce(&mut Core),
+) -> Result<(), String> {
+    // A snapshot of the data that is about to go would not be whole.
+    snapshot::interrupt(core).await;
+    let result = commit_claimed(core, duplicates, inside).await;
+    snapshot::release(core);
+    result
+}
+
+/// What to do with a stream that has a key twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    Refuse,
+    /// The old data is gone already: the later value counts.
+    KeepLast,
+}
+
+async fn commit_claimed(
+    core: &CoreHandle,
+    duplicates: Duplicates,
+    inside: impl FnOnce(&mut Core),
+) -> Result<(), String> {
     let stopped = stop_all(core).await;
-    let duplicates =
+    let twice =
         on_all_cores(core, |core| core.load.as_ref().map_or(0, |target| target.duplicates)).await;
-    if duplicates.iter().sum::<u64>() > 0 {
+    let twice = twice.iter().sum::<u64>();
+    if twice > 0 {
+        crate::warning!("The loaded data has {twice} keys twice");
+    }
+    if duplicates == Duplicates::Refuse && twice > 0 {
         stopped.release(core);
         drop_load(core);
         return Err("a key is there twice".to_owned());
@@ -391,8 +420,11 @@ pub async fn read_file(
 /// Puts the configured file in the place of the data (DEBUG RELOAD).
 pub async fn reload(core: &CoreHandle) -> Result<(), String> {
     let path = std::path::PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
-    read_file(core, &path, false, false).await?;
-    commit(core, |_| ()).await
+    if let Err(error) = read_file(core, &path, false, false).await {
+        drop_load(core);
+        return Err(error);
+    }
+    commit(core, Duplicates::Refuse, |_| ()).await
 }
 
 /// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
@@ -411,7 +443,7 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     replication.update_loading();
     let position = read_file(core, &path, !follows, false).await;
     let position = position.map_err(|error| format!("{}: {error}", path.display()))?;
-    commit(core, |core| {
+    commit(core, Duplicates::Refuse, |core| {
         // Who was in step with this data may go on from here: a replica with its primary, or replicas with us.
         if let (Some(replid), Some(offset)) = (position.replid, position.offset) {
             let replication = Arc::clone(&core.shared.replication);

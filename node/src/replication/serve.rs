@@ -1,8 +1,8 @@
 //! Replicas of this node, on the cores of their connections: REPLCONF and PSYNC, a full sync's payload, the live stream.
 //!
 //! A replica is a connection whose output is not replies but positions in the log: at the end of a round whatever the
-//! log has beyond its position goes to its socket, straight from the log's blocks. While it waits for, or receives, a
-//! full sync its position already stands at the cut, so the log keeps what comes after it.
+//! log has beyond its position goes to its socket, straight from the log's blocks. While it receives a full sync its
+//! position already stands at the cut, so the log keeps what comes after it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -90,6 +90,8 @@ pub struct ReplicaSession {
     payload_bytes: usize,
     /// All of the snapshot is in `payload` or was sent.
     payload_ended: bool,
+    /// All of it was sent.
+    payload_sent: bool,
     /// A snapshot that is sent from a file.
     file: Option<std::fs::File>,
     /// Bytes of pieces in flight.
@@ -114,6 +116,7 @@ impl Default for ReplicaSession {
             payload: VecDeque::new(),
             payload_bytes: 0,
             payload_ended: false,
+            payload_sent: false,
             file: None,
             sending_bytes: 0,
             sending_payload_bytes: 0,
@@ -394,8 +397,9 @@ impl Core {
         }
         shared.ack.fetch_max(offset, Relaxed);
         shared.ack_ms.store(self.now.mono_ms(), Relaxed);
-        let begins = replica.stage() == Stage::Online && std::mem::take(&mut replica.starts_on_ack);
-        if begins {
+        let has_it = replica.stage() == Stage::Receiving && replica.payload_sent;
+        if has_it && std::mem::take(&mut replica.starts_on_ack) {
+            replica.set_stage(Stage::Online);
             crate::notice!(
                 "Streamed replica with {} has the snapshot; sending what came after it",
                 connection.peer
@@ -407,13 +411,15 @@ impl Core {
 
     // --- A full sync ------------------------------------------------------------------------------------
 
-    /// The snapshot for a waiting replica begins at the log's `reader`; `line` and `frame` go before it.
+    /// The snapshot for a waiting replica begins at the log's `reader`; `first` goes before it. One that gets it from a
+    /// file waits until that is written.
     pub fn begin_payload(
         &mut self,
         waiting: &Waiting,
         reader: Option<Reader>,
         first: Vec<u8>,
         streamer: usize,
+        by_file: bool,
     ) {
         let now_ms = self.now.mono_ms();
         let Some(connection) = self.connection_of(waiting.index, waiting.generation) else {
@@ -424,7 +430,9 @@ impl Core {
         replica.streamer = streamer;
         replica.starts_on_ack = true;
         replica.sent_newline_ms = now_ms;
-        replica.set_stage(Stage::Receiving);
+        if !by_file {
+            replica.set_stage(Stage::Receiving);
+        }
         connection.output.extend_from_slice(&first);
         let index = waiting.index;
         self.add_reader(index);
@@ -536,7 +544,12 @@ impl Core {
             connection.close_after_reply = true;
             return;
         }
-        replica.set_stage(Stage::Online);
+        if std::mem::replace(&mut replica.payload_sent, true) {
+            return;
+        }
+        if !replica.starts_on_ack {
+            replica.set_stage(Stage::Online);
+        }
         if let Some(shared) = &replica.shared {
             shared.ack_ms.store(self.now.mono_ms(), Relaxed);
         }
@@ -546,10 +559,16 @@ impl Core {
     /// Pieces were sent.
     pub fn pieces_sent(&mut self, token: ringfort_net::Token, result: std::io::Result<()>) {
         let Some(index) = self.index_of(token) else { return };
+        let now_ms = self.now.mono_ms();
         let Some(connection) = self.connection(index) else { return };
         connection.is_sending = false;
         let Some(replica) = connection.replica.as_mut() else { return };
         replica.sending_bytes = 0;
+        let receives = replica.stage() == Stage::Receiving;
+        if let Some(shared) = replica.shared.as_ref().filter(|_| receives && result.is_ok()) {
+            // It takes the snapshot, so it lives.
+            shared.ack_ms.store(now_ms, Relaxed);
+        }
         let payload_bytes = std::mem::take(&mut replica.sending_payload_bytes);
         let (streamer, generation) = (replica.streamer, self.generation(index));
         if payload_bytes > 0 {
@@ -583,6 +602,8 @@ impl Core {
             .collect();
         for index in replicas {
             let Some(connection) = self.connection(index) else { continue };
+            // A newline while it loads is a sign of life.
+            let heard_ms = connection.active_ms;
             let Some(replica) = connection.replica.as_mut() else { continue };
             let Some(shared) = replica.shared.clone() else { continue };
             shared.pending_bytes.store(replica.pending_bytes(log_end), Relaxed);
@@ -592,8 +613,9 @@ impl Core {
                     connection.output.push(b'\n');
                     self.list_dirty(index);
                 }
-                Stage::Online
-                    if now_ms.saturating_sub(shared.ack_ms.load(Relaxed)) > timeout_ms =>
+                Stage::Receiving | Stage::Online
+                    if now_ms.saturating_sub(heard_ms.max(shared.ack_ms.load(Relaxed)))
+                        > timeout_ms =>
                 {
                     crate::warning!("Disconnecting timedout replica: {}", connection.peer);
                     self.close_connection(index);

@@ -20,11 +20,12 @@ use ringfort_core::rdb::crc64;
 use ringfort_core::snapshot::{self, DatabaseSize};
 use ringfort_core::store::{Captured, Detached};
 use ringfort_replication::identity::Replid;
+use ringfort_replication::log::Reader;
 use ringfort_replication::rdb::writer;
 
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
-use crate::tasks::{CoreHandle, on_all_cores};
+use crate::tasks::{CoreHandle, on_all_cores, sleep_ms};
 use crate::transaction::stop_all;
 
 use super::serve::{Waiting, full_resync_line};
@@ -54,7 +55,7 @@ pub struct SnapshotReport {
     pub last_save_failed: bool,
     pub last_save_took_s: Option<u64>,
     pub saves: u64,
-    /// How long the last cut kept all shards from running commands, in microseconds.
+    /// How long the last cut took, in microseconds: no shard was kept from running commands for longer.
     pub cut_us: u64,
     pub cuts: u64,
     /// Changes when the file that was saved last was begun.
@@ -115,6 +116,8 @@ struct Cut {
     logged: bool,
     sizes: Vec<DatabaseSize>,
     dirty: u64,
+    /// Positions in the log at the cut, as many as were asked for.
+    readers: Vec<Option<Reader>>,
 }
 
 impl SnapshotCore {
@@ -125,10 +128,10 @@ impl SnapshotCore {
 }
 
 /// Stops all shards, begins the snapshot on each, and reads the log's end. `log_it`: from here on there must be a log.
-async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut {
+async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, readers: usize) -> Cut {
     let held = link::hold(core).await;
-    let stopped = stop_all(core).await;
     let started_us = ringfort_net::clock::monotonic_us();
+    let stopped = stop_all(core).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     let primary = !replication.is_replica();
     if log_it && !replication.log.is_active() {
@@ -149,7 +152,10 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut
     }
     let offset = replication.log.end();
     let replid = replication.identity().replid();
+    // Taken now, while the log cannot be trimmed past it.
+    let readers = (0..readers).map(|_| replication.log.reader_at(offset)).collect();
     stopped.release(core);
+    let cut_us = ringfort_net::clock::monotonic_us() - started_us;
     held.release(core).await;
     let mut sizes = vec![DatabaseSize::default(); parts[0].0.len()];
     let mut dirty = 0;
@@ -161,11 +167,11 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool) -> Cut
         }
     }
     let mut report = lock(&replication.snapshot);
-    report.cut_us = ringfort_net::clock::monotonic_us() - started_us;
+    report.cut_us = cut_us;
     report.cuts += 1;
     report.keys_done = 0;
     report.keys_total = sizes.iter().map(|size| size.keys).sum();
-    Cut { offset, replid, database, logged, sizes, dirty }
+    Cut { offset, replid, database, logged, sizes, dirty, readers }
 }
 
 /// Claims the streamer; `false`: a snapshot is under way.
@@ -174,8 +180,23 @@ fn claim(core: &Core) -> bool {
     !std::mem::replace(&mut report.busy, true)
 }
 
+/// Ends the snapshot under way, if there is one, and claims the streamer: the databases are about to be replaced. Who
+/// was being sent it is disconnected, a file is not kept. To be given back by [`release`].
+pub async fn interrupt(core: &CoreHandle) {
+    while !claim(&core.borrow()) {
+        on_all_cores(core, |core| {
+            if let Some(mut gather) = core.snapshot.gather.take() {
+                gather.abandon(core);
+                core.snapshot.gather = Some(gather);
+            }
+        })
+        .await;
+        sleep_ms(core, 1).await;
+    }
+}
+
 /// The snapshot is over, its sweep on all shards too.
-fn release(core: &CoreHandle) {
+pub fn release(core: &CoreHandle) {
     let mut core = core.borrow_mut();
     lock(&core.shared.replication.snapshot).busy = false;
     core.post(0, |core| {
@@ -309,6 +330,22 @@ impl Gather {
         }
     }
 
+    /// Nobody gets it.
+    fn abandon(&mut self, core: &mut Core) {
+        for taker in self.takers.iter_mut().filter(|taker| !taker.failed) {
+            taker.failed = true;
+            match &mut taker.kind {
+                TakerKind::Replica(waiting) => {
+                    let waiting = waiting.clone();
+                    core.post(waiting.core, move |core| core.fail_payload(&waiting));
+                }
+                TakerKind::File(sink) => drop(sink.take()),
+            }
+        }
+        core.post_all(|core| snapshot::give_up(&mut core.shard));
+        self.give_back(core);
+    }
+
     fn end(&mut self, core: &mut Core) {
         let mut frame = Vec::new();
         writer::write_end(&mut frame, self.checksum);
@@ -427,9 +464,9 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
     let (streamed, filed): (Vec<_>, Vec<_>) =
         waiters.into_iter().partition(|waiting| diskless && waiting.eof);
     let version = core.borrow().rdb_version();
+    let count = streamed.len() + filed.len();
     let options = {
         let core = core.borrow();
-        let count = streamed.len() + filed.len();
         let target = if streamed.is_empty() { "disk" } else { "replicas sockets" };
         crate::notice!("Starting snapshot for SYNC with target: {target} ({count} replicas)");
         snapshot::Options {
@@ -438,7 +475,8 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
             now: core.now.wall_ms,
         }
     };
-    let cut = cut(&core, options, true).await;
+    let mut cut = cut(&core, options, true, count).await;
+    let mut readers = std::mem::take(&mut cut.readers).into_iter();
     let replication = Arc::clone(&core.borrow().shared.replication);
     let mark = crate::start::random_hex();
     let mark: [u8; 40] = mark.as_bytes().try_into().expect("forty digits");
@@ -455,10 +493,10 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
             first.extend_from_slice(b"\r\n");
             takers.push(TakerKind::Replica(waiting.clone()));
         }
-        let reader = replication.log.reader_at(cut.offset);
+        let reader = readers.next().flatten();
         let waiting = waiting.clone();
         core.borrow_mut().post(waiting.core, move |core| {
-            core.begin_payload(&waiting, reader, first, streamer);
+            core.begin_payload(&waiting, reader, first, streamer, by_file);
         });
     }
     // The file for those that want a length before the payload.
@@ -466,8 +504,7 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
     if !filed.is_empty() {
         let (sink, answer, path) = {
             let mut core = core.borrow_mut();
-            let path = std::env::temp_dir()
-                .join(format!("ringfort-sync-{}.rdb", crate::start::random_hex()));
+            let path = PathBuf::from(format!("temp-sync-{}.rdb", crate::start::random_hex()));
             let (sink, answer) = file_taker(&mut core, path.clone());
             (sink, answer, path)
         };
@@ -542,7 +579,7 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
         report.last_try_s = core.now.wall_ms / 1000;
         (options, path, core.rdb_version(), core.now.mono_ms())
     };
-    let cut = cut(core, options, false).await;
+    let cut = cut(core, options, false, 0).await;
     let dirty = cut.dirty;
     let (sink, answer) = file_taker(&mut core.borrow_mut(), path);
     stream(core, cut, vec![TakerKind::File(Some(sink))], version, [0; 40]).await;
