@@ -97,6 +97,9 @@ fn keys_by_shard(core: &CoreHandle, spec: &Spec, args: &OwnedArgs) -> BTreeMap<u
     by_shard
 }
 
+/// What a shard's part of a command brought about beside its reply.
+type Done = (Vec<KeyEvent>, Effects);
+
 /// Each shard counts its own keys.
 async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<u8> {
     let context = client.context();
@@ -109,7 +112,7 @@ async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<
             (reply, (events, core.shard.effects.take()))
         })
     });
-    let (replies, done): (Vec<Vec<u8>>, Vec<(Vec<KeyEvent>, Effects)>) =
+    let (replies, done): (Vec<Vec<u8>>, Vec<Done>) =
         futures_util::future::join_all(parts).await.into_iter().unzip();
     note_done(client, spec, args, done);
     let mut sum = 0;
@@ -124,7 +127,7 @@ async fn run_sum(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Vec<
 
 /// Takes over the effects of all shards' parts, and publishes their keyspace events as if the command had gone from
 /// key to key.
-fn note_done(client: &Client, spec: &Spec, args: &OwnedArgs, parts: Vec<(Vec<KeyEvent>, Effects)>) {
+fn note_done(client: &Client, spec: &Spec, args: &OwnedArgs, parts: Vec<Done>) {
     let mut events: Vec<KeyEvent> = Vec::new();
     for (more, effects) in parts {
         events.extend(more);
@@ -169,7 +172,7 @@ async fn run_elements(client: &Client, spec: &'static Spec, args: &OwnedArgs) ->
             (elements, (events, core.shard.effects.take()))
         })
     });
-    let (parts, done): (Vec<_>, Vec<(Vec<KeyEvent>, Effects)>) =
+    let (parts, done): (Vec<_>, Vec<Done>) =
         futures_util::future::join_all(parts).await.into_iter().unzip();
     note_done(client, spec, args, done);
     let mut elements = vec![Vec::new(); keys];

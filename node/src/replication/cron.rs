@@ -85,9 +85,7 @@ impl Core {
             let rests = report.last_save_failed && now_s - report.last_try_s <= RETRY_S;
             points
                 .iter()
-                .find(|point| {
-                    changes >= point.changes as u64 && now_s - last_s > point.seconds as i64
-                })
+                .find(|point| changes >= point.changes as u64 && now_s - last_s > point.seconds)
                 .filter(|_| !report.busy && !rests)
                 .cloned()
         };

@@ -142,7 +142,7 @@ struct Receive {
 }
 
 enum Sink {
-    Shards(Loader),
+    Shards(Box<Loader>),
     File { sink: FileSink, done: Answer, path: std::path::PathBuf },
 }
 
@@ -477,7 +477,7 @@ impl Core {
             let mode = if is_empty { Loading::REFUSING } else { Loading::SERVING };
             replication.loading.begin(mode, 0, now_s);
             replication.update_loading();
-            Sink::Shards(Loader::new(self, false, false))
+            Sink::Shards(Box::new(Loader::new(self, false, false)))
         };
         let Some(link) = connection.link.as_mut() else { return };
         let bulk = BulkReader::new();

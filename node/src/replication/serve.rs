@@ -73,6 +73,7 @@ pub struct Waiting {
 }
 
 /// The replica's half of a connection.
+#[derive(Default)]
 pub struct ReplicaSession {
     pub port: u16,
     pub announced_ip: Option<String>,
@@ -101,29 +102,6 @@ pub struct ReplicaSession {
     /// The core that is told of payload that was sent.
     streamer: usize,
     sent_newline_ms: u64,
-}
-
-impl Default for ReplicaSession {
-    fn default() -> Self {
-        ReplicaSession {
-            port: 0,
-            announced_ip: None,
-            capabilities: ReplicaCapabilities::default(),
-            rdb_only: false,
-            shared: None,
-            reader: None,
-            starts_on_ack: false,
-            payload: VecDeque::new(),
-            payload_bytes: 0,
-            payload_ended: false,
-            payload_sent: false,
-            file: None,
-            sending_bytes: 0,
-            sending_payload_bytes: 0,
-            streamer: 0,
-            sent_newline_ms: 0,
-        }
-    }
 }
 
 /// Bytes given to one send. The kernel copies them, and over loopback receives them too, inside of the system call: with
