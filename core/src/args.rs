@@ -44,7 +44,7 @@ impl<'a> Args<'a> {
         (index < self.len()).then(|| self.at(index))
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let this = *self;
         (0..this.len()).map(move |index| this.at(index))
     }

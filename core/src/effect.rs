@@ -22,7 +22,7 @@ impl Effects {
     #[inline]
     pub fn verbatim(&mut self, db: usize, args: &Args) {
         if self.enabled {
-            self.append(db, args.len(), args.iter());
+            self.append(db, args.iter());
         }
     }
 
@@ -30,20 +30,21 @@ impl Effects {
     #[inline]
     pub fn command(&mut self, db: usize, parts: &[&[u8]]) {
         if self.enabled {
-            self.append(db, parts.len(), parts.iter().copied());
+            self.append(db, parts.iter().copied());
         }
     }
 
-    #[cold]
-    fn append<'p>(&mut self, db: usize, count: usize, parts: impl Iterator<Item = &'p [u8]>) {
-        let mut number = itoa::Buffer::new();
-        self.bytes.push(b'*');
-        self.bytes.extend_from_slice(number.format(count).as_bytes());
-        self.bytes.extend_from_slice(b"\r\n");
+    /// Out of line, so that a command of a node without replicas carries only the branch.
+    #[inline(never)]
+    fn append<'p>(&mut self, db: usize, parts: impl ExactSizeIterator<Item = &'p [u8]> + Clone) {
+        /// The longest length line, with its `$` and line end, and the line end behind the part.
+        const FRAME_BYTES_MAX: usize = 25;
+        let count = parts.len();
+        let bytes: usize = parts.clone().map(|part| part.len() + FRAME_BYTES_MAX).sum();
+        self.bytes.reserve(bytes + FRAME_BYTES_MAX);
+        push_line(&mut self.bytes, b'*', count);
         for part in parts {
-            self.bytes.push(b'$');
-            self.bytes.extend_from_slice(number.format(part.len()).as_bytes());
-            self.bytes.extend_from_slice(b"\r\n");
+            push_line(&mut self.bytes, b'$', part.len());
             self.bytes.extend_from_slice(part);
             self.bytes.extend_from_slice(b"\r\n");
         }
@@ -103,6 +104,23 @@ impl Effects {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
+    }
+}
+
+/// A type byte, a number, a line end. Nearly all numbers have one digit or two.
+#[inline]
+fn push_line(out: &mut Vec<u8>, kind: u8, number: usize) {
+    match number {
+        0..10 => out.extend_from_slice(&[kind, b'0' + number as u8, b'\r', b'\n']),
+        10..100 => {
+            let (tens, ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
+            out.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
+        }
+        _ => {
+            out.push(kind);
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 

@@ -408,7 +408,6 @@ mod tests {
             "rename-command FLUSHALL \"\"",
             "tls-port 6380",
             "cluster-enabled yes",
-            "slaveof 127.0.0.1 6379",
             "loadmodule /lib/x.so",
         ] {
             let error = load(text).expect_err(text).to_string();

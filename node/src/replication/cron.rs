@@ -43,7 +43,7 @@ impl Core {
         let replication = Arc::clone(&self.shared.replication);
         let config = &self.config.replication;
         replication.log.trim(config.repl_backlog_size_bytes as u64);
-        let ttl_ms = config.repl_backlog_ttl_seconds as u64 * 1000;
+        let ttl_ms = (config.repl_backlog_ttl_seconds as u64).saturating_mul(1000);
         let now_ms = self.now.mono_ms().max(1);
         let needed = replication.is_replica()
             || !replication.log.is_active()
