@@ -54,6 +54,27 @@ impl<'a> Args<'a> {
         Args { buffer: self.buffer, ranges: &self.ranges[first.min(self.len())..] }
     }
 
+    /// The command as the array of bulk strings that its arguments make, if it stands so in the buffer (as nearly all
+    /// clients send it): to be copied in one go. `None`: it was written in another way, or has been taken apart.
+    #[inline]
+    pub fn frame(&self) -> Option<&'a [u8]> {
+        let mut frame_start = None;
+        let mut last_end = 0;
+        for range in self.ranges {
+            let (start, bytes) = (range.start as usize, range.len as usize);
+            let before = strip_line(&self.buffer[..start], b'$', bytes)?;
+            if frame_start.is_none() {
+                frame_start = Some(strip_line(before, b'*', self.ranges.len())?.len());
+            } else if before.len() != last_end + LINE_END.len() || !before.ends_with(LINE_END) {
+                return None;
+            }
+            last_end = start + bytes;
+        }
+        let end = last_end + LINE_END.len();
+        let frame = self.buffer.get(frame_start?..end)?;
+        frame.ends_with(LINE_END).then_some(frame)
+    }
+
     /// Whether argument `index` is `word`, whatever its case.
     #[inline]
     pub fn is(&self, index: usize, word: &str) -> bool {
@@ -63,6 +84,25 @@ impl<'a> Args<'a> {
     /// Sum of the lengths of all arguments, in bytes.
     pub fn bytes(&self) -> usize {
         self.ranges.iter().map(|range| range.len as usize).sum()
+    }
+}
+
+const LINE_END: &[u8] = b"\r\n";
+
+/// What stands before the line of a type byte and a number, if that is what `bytes` end with.
+#[inline]
+fn strip_line(bytes: &[u8], kind: u8, number: usize) -> Option<&[u8]> {
+    match number {
+        0..10 => bytes.strip_suffix(&[kind, b'0' + number as u8, b'\r', b'\n']),
+        10..100 => {
+            let (tens, ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
+            bytes.strip_suffix(&[kind, tens, ones, b'\r', b'\n'])
+        }
+        _ => {
+            let rest = bytes.strip_suffix(LINE_END)?;
+            let rest = rest.strip_suffix(itoa::Buffer::new().format(number).as_bytes())?;
+            rest.strip_suffix(&[kind])
+        }
     }
 }
 
@@ -114,6 +154,9 @@ impl From<Args<'_>> for OwnedArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effect::Effects;
+    use crate::resp::{Batch, Limits, Parser};
+    use proptest::prelude::*;
 
     #[test]
     fn arguments_are_slices_in_order() {
@@ -125,5 +168,39 @@ mod tests {
         assert!(args.is(0, "set") && !args.is(1, "set") && !args.is(9, "set"));
         assert_eq!(args.from(1).iter().collect::<Vec<_>>(), [&b"key"[..], b""]);
         assert_eq!(args.bytes(), 6);
+        assert_eq!(args.frame(), None);
+    }
+
+    /// What a parser makes of `bytes`, and the frame found in it.
+    fn frame_in(bytes: &[u8]) -> Option<Vec<u8>> {
+        let limits = Limits { bulk_bytes_max: 1 << 20, authenticated: true };
+        let mut batch = Batch::default();
+        let (_, parsed) = Parser::default().parse(bytes, &limits, 9, &mut batch);
+        assert!(parsed.is_ok() && !batch.is_empty(), "{}", bytes.escape_ascii());
+        batch.args(batch.len() - 1, bytes).frame().map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn a_frame_is_found_only_where_it_stands_as_it_would_be_written() {
+        let set = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nhello, world\r\n";
+        assert_eq!(frame_in(set).unwrap(), set);
+        // Behind another command, and before the beginning of the next.
+        let between = [&b"*1\r\n$4\r\nPING\r\n"[..], set, b"*2\r\n$3"].concat();
+        assert_eq!(frame_in(&between).unwrap(), set);
+        assert_eq!(frame_in(b"SET k v\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_is_what_would_be_written_for_its_arguments(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 1..12),
+        ) {
+            let mut written = Effects::default();
+            written.enabled = true;
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            written.command(0, &parts);
+            let bytes = written.iter().next().expect("one command").1.to_vec();
+            prop_assert_eq!(frame_in(&bytes), Some(bytes));
+        }
     }
 }

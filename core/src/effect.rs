@@ -22,7 +22,10 @@ impl Effects {
     #[inline]
     pub fn verbatim(&mut self, db: usize, args: &Args) {
         if self.enabled {
-            self.append(db, args.iter());
+            match args.frame() {
+                Some(frame) => self.append_frame(db, frame),
+                None => self.append(db, args.iter()),
+            }
         }
     }
 
@@ -32,6 +35,12 @@ impl Effects {
         if self.enabled {
             self.append(db, parts.iter().copied());
         }
+    }
+
+    #[inline(never)]
+    fn append_frame(&mut self, db: usize, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.ends.push((db as u32, self.bytes.len()));
     }
 
     /// Out of line, so that a command of a node without replicas carries only the branch.
