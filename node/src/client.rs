@@ -78,6 +78,17 @@ impl Client {
         if self.inside { None } else { Some(stop(&self.core, shards).await) }
     }
 
+    /// To be asked once the shards have stopped: the node may have become a replica while the command waited, and
+    /// what it writes would be in nobody's log.
+    pub fn check_role(&self, writes: bool) -> Result<(), Error> {
+        let core = self.core.borrow();
+        let refused = writes
+            && !self.caller.is_primary
+            && core.shared.replication.is_replica()
+            && core.config.replication.replica_read_only;
+        if refused { Err(Error::READ_ONLY) } else { Ok(()) }
+    }
+
     /// Undoes [`Client::enter`]: publishes what the command did, then lets the shards go on.
     pub fn leave(&self, stopped: Option<Stopped>) {
         if let Some(stopped) = stopped {

@@ -195,6 +195,9 @@ pub struct Core {
     pub following: Option<crate::replication::Following>,
     pub next_attempt: u64,
     pub link_index: Option<u32>,
+    /// How many want the link to begin nothing for now, and whether a snapshot is being put into place.
+    pub link_holds: u32,
+    pub finishing_sync: bool,
     /// The database that the primary's stream stands in.
     pub stream_database: usize,
     /// Files that glommio tasks of this core are writing: it then parks at once, for them to go on.
@@ -289,6 +292,8 @@ impl Core {
             following: None,
             next_attempt: 0,
             link_index: None,
+            link_holds: 0,
+            finishing_sync: false,
             stream_database: 0,
             file_tasks: 0,
             batch: Batch::default(),

@@ -200,6 +200,11 @@ async fn run(
         stopped.release(&core);
         return client.reply(|reply| reply.null_array());
     }
+    let writes = queue.iter().any(|(spec, _)| spec.flags.has(Flags::WRITE));
+    if let Err(error) = client.check_role(writes) {
+        stopped.release(&core);
+        return client.error(error);
+    }
     let mut replies = vec![Vec::new(); queue.len()];
     let mut phase = Phase::new();
     for (at, (spec, args)) in queue.into_iter().enumerate() {

@@ -104,8 +104,7 @@ impl Core {
             self.close_connection(index);
             return;
         }
-        let waits = connection.wait != Wait::None
-            || connection.link.as_ref().is_some_and(|link| link.is_held());
+        let waits = connection.wait != Wait::None || self.is_link_held(&connection);
         let pause = waits && waiting_bytes > INPUT_PAUSE_BYTES
             || connection.link.as_mut().is_some_and(|link| link.is_ahead());
         if pause != connection.receiving_paused {
@@ -130,7 +129,7 @@ impl Core {
 
     /// Runs the commands at the front of `buffer`; returns how many bytes are done with.
     fn run_input(&mut self, index: u32, connection: &mut Connection, buffer: &[u8]) -> usize {
-        if connection.link.as_ref().is_some_and(|link| link.is_held()) || buffer.is_empty() {
+        if buffer.is_empty() || self.is_link_held(connection) {
             return 0;
         }
         if connection.output.capacity() == 0 {

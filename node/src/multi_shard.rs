@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ringfort_core::args::{Args, OwnedArgs};
-use ringfort_core::command::{self, Handler, Spec, Split};
+use ringfort_core::command::{self, Flags, Handler, Spec, Split};
 use ringfort_core::cx::Cx;
 use ringfort_core::effect::Effects;
 use ringfort_core::keys::Keys;
@@ -40,6 +40,10 @@ pub fn start(
     let label = core.monitor_label(connection);
     core.start_task(index, connection, move |mut client| async move {
         let stopped = client.enter(shards).await;
+        if let Err(error) = client.check_role(spec.flags.has(Flags::WRITE)) {
+            client.leave(stopped);
+            return client.error(error);
+        }
         // Others ran while it waited: its time must not be before theirs.
         client.now = client.core.borrow().now.wall_ms;
         if let Some(label) = label {

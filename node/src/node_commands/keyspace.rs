@@ -156,6 +156,10 @@ async fn flush(
     };
     let now = client.now;
     let stopped = client.enter(all(client)).await;
+    if let Err(error) = client.check_role(true) {
+        client.leave(stopped);
+        return Err(error);
+    }
     on_all_cores(&client.core, move |core| {
         let detached: Vec<Detached> = match database {
             Some(database) => vec![flush::flush_database(&mut core.shard, database, now)],
@@ -189,6 +193,10 @@ async fn swap_databases(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Er
     }
     let (one, other, now) = (one as usize, other as usize, client.now);
     let stopped = client.enter(all(client)).await;
+    if let Err(error) = client.check_role(true) {
+        client.leave(stopped);
+        return Err(error);
+    }
     on_all_cores(&client.core, move |core| {
         flush::swap_databases(&mut core.shard, one, other, now);
     })

@@ -117,7 +117,7 @@ async fn run_actions(core: &CoreHandle) {
 
 /// Waits until writes that were on their way between cores when the pause began have been done: every core passes a
 /// message to every other behind them, then all shards stop once, for those that waited at a gate.
-async fn writes_settled(core: &CoreHandle) {
+pub async fn writes_settled(core: &CoreHandle) {
     let answer = {
         let mut core = core.borrow_mut();
         let (number, answer) = core.calls.expect();

@@ -187,7 +187,7 @@ pub struct Held {
 pub async fn hold(core: &CoreHandle) -> Held {
     let was_replica = core.borrow().shared.replication.is_replica();
     if was_replica {
-        on_core(core, 0, |core| core.set_held(true)).await;
+        on_core(core, 0, |core| core.link_holds += 1).await;
         while !on_core(core, 0, |core| core.link_is_drained()).await {
             sleep_ms(core, 1).await;
         }
@@ -199,7 +199,7 @@ pub async fn hold(core: &CoreHandle) -> Held {
 impl Held {
     pub async fn release(self, core: &CoreHandle) {
         if self.was_replica {
-            on_core(core, 0, |core| core.set_held(false)).await;
+            on_core(core, 0, Core::end_hold).await;
         }
     }
 }
@@ -680,14 +680,15 @@ impl Core {
         self.calls.finish(link.ended, Box::new(()));
     }
 
-    fn set_held(&mut self, held: bool) {
-        let Some(index) = self.link_index else { return };
-        let Some(connection) = self.connection(index) else { return };
-        if let Some(link) = connection.link.as_mut() {
-            link.held = held;
-            if !held {
-                self.resume.push(index);
-            }
+    /// Whether the connection is a link that shall begin nothing for now.
+    pub fn is_link_held(&self, connection: &Connection) -> bool {
+        connection.link.as_ref().is_some_and(|link| self.link_holds > 0 || link.is_held())
+    }
+
+    fn end_hold(&mut self) {
+        self.link_holds -= 1;
+        if let Some(index) = self.link_index.filter(|_| self.link_holds == 0) {
+            self.resume.push(index);
         }
     }
 
@@ -751,10 +752,12 @@ fn push_ack(output: &mut Vec<u8>, offset: u64) {
 
 /// The snapshot has arrived: puts it in the place of the data, and goes on with the stream.
 async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Receive) {
+    core.borrow_mut().finishing_sync = true;
     let Receive { sink, replid, offset, .. } = receive;
     let replication = Arc::clone(&core.borrow().shared.replication);
     let result = put_in_place(&core, sink, replid, offset).await;
     let mut core = core.borrow_mut();
+    core.finishing_sync = false;
     replication.loading.end();
     replication.update_loading();
     if core.connection_of(index, generation).is_none() {

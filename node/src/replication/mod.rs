@@ -39,6 +39,8 @@ pub struct Replication {
     identity: Mutex<Identity>,
     /// This node follows a primary.
     pub is_replica: AtomicBool,
+    /// That is being changed.
+    role_changes: AtomicBool,
     /// Replicas that this node serves, whatever their stage.
     replicas: Mutex<Vec<Arc<Replica>>>,
     /// Per core, how many of its connections are sent the log.
@@ -138,6 +140,7 @@ impl Replication {
             log: Arc::new(Log::new()),
             identity: Mutex::new(Identity::new(replid)),
             is_replica: AtomicBool::new(false),
+            role_changes: AtomicBool::new(false),
             replicas: Mutex::default(),
             readers: (0..cores).map(|_| AtomicUsize::new(0)).collect(),
             good_replicas: AtomicUsize::new(0),

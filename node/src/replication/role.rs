@@ -132,6 +132,23 @@ pub async fn empty_data(core: &CoreHandle) {
     stopped.release(core);
 }
 
+/// The node changes its role once at a time: the next change waits until this value goes.
+struct Alone(Arc<Replication>);
+
+async fn alone(core: &CoreHandle) -> Alone {
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    while replication.role_changes.swap(true, Relaxed) {
+        sleep_ms(core, 1).await;
+    }
+    Alone(replication)
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.role_changes.store(false, Relaxed);
+    }
+}
+
 /// Ends whatever this node follows, when all that the link began has been applied.
 async fn stop_following(core: &CoreHandle) {
     on_core(core, 0, |core| {
@@ -140,7 +157,8 @@ async fn stop_following(core: &CoreHandle) {
         core.close_link();
     })
     .await;
-    while on_core(core, 0, |core| core.has_link()).await {
+    // A snapshot that is being put into place gets there first.
+    while on_core(core, 0, |core| core.has_link() || core.finishing_sync).await {
         sleep_ms(core, 1).await;
     }
 }
@@ -156,6 +174,7 @@ async fn remember_primary(core: &CoreHandle, primary: Option<(String, u16)>) {
 
 /// REPLICAOF NO ONE, and the end of a failover: this node goes on by itself, under a new name.
 pub async fn become_primary(core: &CoreHandle) {
+    let _alone = alone(core).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     if !replication.is_replica() {
         return;
@@ -186,12 +205,16 @@ pub async fn become_primary(core: &CoreHandle) {
 
 /// REPLICAOF host port. `failover`: that node is asked to take this one's place.
 pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) {
+    let _alone = alone(core).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     if replication.is_replica() {
         stop_following(core).await;
     } else {
-        let stopped = stop_all(core).await;
+        // From here on clients write nothing more; what they had begun is still this primary's, and goes into its log.
         replication.is_replica.store(true, Relaxed);
+        core.borrow().update_restrictions();
+        super::failover::writes_settled(core).await;
+        let stopped = stop_all(core).await;
         on_all_cores(core, |core| {
             core.shard.settings.is_replica = true;
             core.shard.effects.enabled = false;
