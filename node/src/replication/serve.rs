@@ -106,7 +106,7 @@ pub struct ReplicaSession {
 
 /// Bytes given to one send. The kernel copies them, and over loopback receives them too, inside of the system call: with
 /// a megabyte that kept other clients waiting for more than two milliseconds.
-const SEND_BYTES_MAX: usize = 1 << 17;
+const SEND_BYTES_MAX: usize = 1 << 16;
 
 /// Pieces given to one send.
 const SEND_PIECES_MAX: usize = 1024;
