@@ -17,7 +17,12 @@ impl Core {
         }
         let mut clients: Vec<(usize, u32)> = self
             .connections()
-            .filter(|(_, connection)| !connection.session.no_evict)
+            .filter(|(_, connection)| {
+                let replica = connection.replica.as_ref();
+                !connection.session.no_evict
+                    && connection.link.is_none()
+                    && !replica.is_some_and(|replica| replica.is_linked())
+            })
             .map(|(index, connection)| (connection.memory_bytes(), index))
             .collect();
         clients.sort_unstable_by_key(|client| Reverse(*client));

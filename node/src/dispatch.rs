@@ -383,6 +383,7 @@ impl Core {
         }
         // A queue takes memory whatever is in it.
         if self.settings.maxmemory > 0
+            && !connection.session.caller.is_primary
             && let Err(error) = self.make_room()
         {
             return self.reject(connection, spec, error);

@@ -24,6 +24,7 @@ use crate::core::Core;
 #[derive(Default)]
 struct State {
     queue: VecDeque<Bytes>,
+    queued_bytes: usize,
     ended: Option<Ending>,
     writer: Option<Waker>,
 }
@@ -83,10 +84,18 @@ impl FileSink {
 
     pub fn write(&self, pieces: impl IntoIterator<Item = Bytes>) {
         let mut state = self.0.borrow_mut();
-        state.queue.extend(pieces);
+        for piece in pieces {
+            state.queued_bytes += piece.len();
+            state.queue.push_back(piece);
+        }
         if let Some(writer) = state.writer.take() {
             writer.wake();
         }
+    }
+
+    /// Bytes given and not taken yet by the task that writes.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.borrow().queued_bytes
     }
 
     /// All bytes were given.
@@ -150,7 +159,10 @@ async fn next_piece(state: &RefCell<State>) -> Option<Bytes> {
             return Poll::Ready(None);
         }
         match state.queue.pop_front() {
-            Some(piece) => Poll::Ready(Some(piece)),
+            Some(piece) => {
+                state.queued_bytes -= piece.len();
+                Poll::Ready(Some(piece))
+            }
             None if state.ended.is_some() => Poll::Ready(None),
             None => {
                 state.writer = Some(context.waker().clone());

@@ -150,7 +150,13 @@ impl Core {
             self.start_timing();
             for (at, prepared) in prepared.iter().enumerate() {
                 let args = batch.args(at, rest);
-                let flow = if connection.waiting_output_bytes() > OUTPUT_PAUSE_BYTES {
+                if connection.link.is_some() {
+                    // Replies to a primary go nowhere.
+                    connection.output.clear();
+                }
+                let flow = if connection.waiting_output_bytes() > OUTPUT_PAUSE_BYTES
+                    && connection.link.is_none()
+                {
                     Flow::Wait(Wait::Output)
                 } else {
                     self.dispatch(index, connection, &args, prepared)

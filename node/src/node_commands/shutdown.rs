@@ -10,9 +10,9 @@ use crate::client::Client;
 use crate::config::ShutdownOn;
 use crate::core::Core;
 use crate::pause::PauseMode;
-use crate::replication::{self, lock, next_ack};
+use crate::replication::{self, next_ack};
 use crate::startup::ShutdownSignal;
-use crate::tasks::{CoreHandle, on_all_cores, sleep_ms};
+use crate::tasks::{CoreHandle, on_all_cores};
 
 /// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]. No reply: the connection closes with the node.
 pub async fn shutdown(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
@@ -101,15 +101,14 @@ async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
         return false;
     }
     let save_points = !core.borrow().config.persistence.save.0.is_empty();
-    if (how.save || save_points) && !how.nosave {
+    // What is in the databases while they are being loaded must not take the file's place.
+    let partial = core.borrow().is_data_partial();
+    if (how.save || save_points) && !how.nosave && !partial {
         crate::notice!("Saving the final RDB snapshot before exiting.");
-        // A snapshot under way is for somebody else; this one is the last.
-        let mut saved = replication::save(core).await;
-        while saved.as_ref().is_err_and(|_| lock(&replication.snapshot).busy) {
-            sleep_ms(core, 10).await;
-            saved = replication::save(core).await;
-        }
-        if let Err(error) = saved {
+        // What is written from here on would be in no file.
+        on_all_cores(core, |core| core.start_pause(u64::MAX, PauseMode::Write)).await;
+        replication::writes_settled(core).await;
+        if let Err(error) = replication::save_before_all(core).await {
             if !how.force {
                 crate::warning!("Error trying to save the DB, can't exit: {error}");
                 on_all_cores(core, Core::end_pause).await;
@@ -137,7 +136,9 @@ async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
         let mut core = core.borrow_mut();
         let replication = Arc::clone(&core.shared.replication);
         let end = replication.log.end();
-        core.request_acks();
+        if !replication.is_replica() {
+            core.request_acks();
+        }
         (replication, end)
     };
     let behind =

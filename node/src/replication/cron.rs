@@ -66,6 +66,8 @@ impl Core {
         self.post_all(|core| {
             core.shard.effects.enabled = false;
             core.shard.effects.clear();
+            // One that came in this very moment would wait for a log that has ended.
+            core.close_replicas();
         });
     }
 
@@ -73,7 +75,7 @@ impl Core {
     fn save_if_due(&mut self) {
         const RETRY_S: i64 = 5;
         let points = &self.config.persistence.save.0;
-        if points.is_empty() {
+        if points.is_empty() || self.is_data_partial() {
             return;
         }
         let changes: u64 = self.shared.cores.iter().map(|core| core.changes.load(Relaxed)).sum();

@@ -125,11 +125,20 @@ pub async fn writes_settled(core: &CoreHandle) {
         let missing = Arc::new(AtomicUsize::new(cores * cores));
         core.post_all(move |from| {
             let missing = Arc::clone(&missing);
-            from.post_all(move |to| {
-                if missing.fetch_sub(1, Relaxed) == 1 {
-                    to.post(home, move |core| core.calls.finish(number, Box::new(())));
+            // Behind the tasks that this round has started, and behind the commands that it has gathered.
+            let handle = from.handle.clone();
+            from.new_tasks.push(Box::pin(async move {
+                let Some(handle) = handle.upgrade() else { return };
+                let mut from = handle.borrow_mut();
+                for to in 0..from.cores {
+                    from.send_batch(to);
                 }
-            });
+                from.post_all(move |to| {
+                    if missing.fetch_sub(1, Relaxed) == 1 {
+                        to.post(home, move |core| core.calls.finish(number, Box::new(())));
+                    }
+                });
+            }));
         });
         answer
     };

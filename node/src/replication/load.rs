@@ -350,6 +350,11 @@ impl Core {
         }
     }
 
+    /// Whether the databases lack what is being loaded: nobody must take them for the data.
+    pub fn is_data_partial(&self) -> bool {
+        self.shared.replication.loading.mode.load(Relaxed) == Loading::REFUSING
+    }
+
     /// Why a command cannot run while data is loaded.
     pub fn check_loading(&self, spec: &Spec) -> Result<(), Error> {
         use ringfort_core::command::Flags;

@@ -18,7 +18,7 @@ use ringfort_replication::handshake::{ReplconfOption, ReplicaCapabilities, parse
 use ringfort_replication::identity::{Decision, PsyncRequest, Replid};
 use ringfort_replication::log::Reader;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Wait};
 use crate::core::Core;
 use crate::dispatch::Flow;
 use crate::session_commands::reply_to;
@@ -237,6 +237,16 @@ impl Core {
         }
         if connection.link.is_some() {
             return Ok(Flow::Next);
+        }
+        // What it asked for before comes before the stream, and nothing may come into it.
+        if connection.remote > 0 {
+            return Ok(Flow::Wait(Wait::Remote));
+        }
+        let session = &connection.session;
+        if session.subscriptions + session.shard_subscriptions > 0 || session.monitor {
+            return Err(Error::new(
+                "ERR A client with subscriptions, or in MONITOR, can't be a replica",
+            ));
         }
         if self.shared.shutting_down.load(Relaxed) {
             return Err(Error::new("ERR Can't SYNC while the server is shutting down"));

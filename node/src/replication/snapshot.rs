@@ -142,7 +142,8 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, reader
     }
     let logged = replication.log.is_active();
     let parts = on_all_cores(core, move |core| {
-        core.shard.effects.enabled = primary && logged;
+        // Switching off is for who changes the role.
+        core.shard.effects.enabled |= primary && logged;
         (snapshot::begin(&mut core.shard, options), core.shard.stats.dirty)
     })
     .await;
@@ -440,6 +441,9 @@ impl Core {
             let mut waiting = lock(&self.shared.replication.waiting);
             let Some(first) = waiting.first() else { return };
             let waited = self.now.mono_ms().saturating_sub(first.since_ms);
+            if self.is_data_partial() {
+                return;
+            }
             let is_due = !diskless || waited >= delay_ms || enough > 0 && waiting.len() >= enough;
             if !is_due || !claim(self) {
                 return;
@@ -557,9 +561,20 @@ fn file_taker(core: &mut Core, path: PathBuf) -> (FileSink, crate::tasks::Answer
 
 /// Saves the data set to the configured file. Error: why not.
 pub async fn save(core: &CoreHandle) -> Result<(), String> {
+    if core.borrow().is_data_partial() {
+        return Err("the data is being loaded".to_owned());
+    }
     if !claim(&core.borrow()) {
         return Err("a snapshot is under way".to_owned());
     }
+    let result = save_claimed(core).await;
+    release(core);
+    result
+}
+
+/// Saves at once: whoever is being sent a snapshot has to come again.
+pub async fn save_before_all(core: &CoreHandle) -> Result<(), String> {
+    interrupt(core).await;
     let result = save_claimed(core).await;
     release(core);
     result
@@ -612,7 +627,7 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
 impl Core {
     /// BGSAVE, once it is its turn. `false`: another snapshot is under way.
     pub fn start_save(&mut self) -> bool {
-        if !claim(self) {
+        if self.is_data_partial() || !claim(self) {
             return false;
         }
         let handle = self.handle.upgrade().expect("the loop holds the core");

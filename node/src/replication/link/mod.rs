@@ -10,6 +10,8 @@
 //! A link is given up only when everything it began has been applied: until then the connection stays, without its
 //! socket. What was received and not begun goes with it.
 
+mod receive;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,20 +19,17 @@ use std::time::Duration;
 
 use ringfort_core::session::Session;
 use ringfort_net::{connect, listen};
-use ringfort_replication::bulk::{BulkReader, Progress};
 use ringfort_replication::handshake::{
     Ask, Config as HandshakeConfig, Handshake, HandshakeError, Outcome,
 };
-use ringfort_replication::identity::Replid;
 
-use crate::config::DisklessLoad;
 use crate::connection::{Connection, Wait};
 use crate::core::Core;
-use crate::file_sink::{Done, FileSink};
 use crate::tasks::{Answer, CoreHandle, on_core, sleep_ms};
 
-use super::load::{self, Duplicates, Loader, StreamPosition};
+use super::load::Loader;
 use super::{Loading, Replication};
+use receive::{Receive, Sink};
 
 /// What a primary may be told of our version: the highest dialect that we read (Valkey looks at it).
 const ANNOUNCED_VERSION: &str = "8.1.0";
@@ -112,7 +111,8 @@ pub struct PrimaryLink {
     logged_bytes: u64,
     /// (reply awaited, `begun_bytes` there): when all replies before it have come, so much is applied.
     marks: VecDeque<(u64, u64)>,
-    /// The primary asked how far we are when so many bytes had been begun.
+    /// The primary asked how far we are, in the input that is being run, or when so many bytes had been begun.
+    ack_asked: bool,
     ack_asked_at: Option<u64>,
     /// Where in the input that is being run the last command outside of a transaction ended.
     pub whole_in_run: Option<usize>,
@@ -134,18 +134,6 @@ enum Phase {
     Stream,
 }
 
-struct Receive {
-    bulk: BulkReader,
-    sink: Sink,
-    replid: Replid,
-    offset: u64,
-}
-
-enum Sink {
-    Shards(Box<Loader>),
-    File { sink: FileSink, done: Answer, path: std::path::PathBuf },
-}
-
 impl PrimaryLink {
     pub fn is_streaming(&self) -> bool {
         matches!(self.phase, Phase::Stream)
@@ -157,7 +145,10 @@ impl PrimaryLink {
 
     /// The snapshot comes faster than the shards take it.
     pub fn is_ahead(&mut self) -> bool {
-        self.loader().is_some_and(|loader| loader.is_ahead())
+        match &self.phase {
+            Phase::Receive(receive) => receive.is_ahead(),
+            _ => false,
+        }
     }
 
     fn loader(&mut self) -> Option<&mut Loader> {
@@ -207,6 +198,10 @@ impl Held {
 /// Follows the primary that core 0 was told to follow, until it is told otherwise. Runs on core 0.
 pub async fn follow(core: CoreHandle, attempt: u64) {
     loop {
+        // What the last link brought has to be in place before another one may bring anything.
+        while core.borrow().finishing_sync {
+            sleep_ms(&core, 10).await;
+        }
         let Some(following) = current(&core, attempt) else { return };
         let ended = connect_once(&core, &following).await;
         if let Some(ended) = ended {
@@ -328,6 +323,7 @@ impl Core {
             whole_bytes: 0,
             logged_bytes: 0,
             marks: VecDeque::new(),
+            ack_asked: false,
             ack_asked_at: None,
             whole_in_run: None,
             held: false,
@@ -449,122 +445,6 @@ impl Core {
         set_state(&self.shared.replication, LinkState::Connected);
     }
 
-    // --- A full sync --------------------------------------------------------------------------------------
-
-    fn begin_receive(&mut self, connection: &mut Connection, replid: Replid, offset: u64) {
-        let replication = Arc::clone(&self.shared.replication);
-        set_state(&replication, LinkState::Sync);
-        let is_empty = self.shared.cores.iter().all(|core| core.keys.load(Relaxed) == 0)
-            && self.shard.is_empty();
-        let by_file = match self.config.replication.repl_diskless_load {
-            DisklessLoad::Disabled => true,
-            DisklessLoad::OnEmptyDb => !is_empty,
-            _ => false,
-        };
-        let now_s = self.now.wall_ms / 1000;
-        let sink = if by_file {
-            let path = std::path::PathBuf::from(self.config.persistence.dbfilename.to_string());
-            let (number, done) = self.calls.expect();
-            let sink = FileSink::create(
-                self,
-                path.clone(),
-                |_, _| {},
-                move |core, done| core.calls.finish(number, Box::new(done)),
-            );
-            Sink::File { sink, done, path }
-        } else {
-            crate::notice!("MASTER <-> REPLICA sync: Loading DB in memory");
-            let mode = if is_empty { Loading::REFUSING } else { Loading::SERVING };
-            replication.loading.begin(mode, 0, now_s);
-            replication.update_loading();
-            Sink::Shards(Box::new(Loader::new(self, false, false)))
-        };
-        let Some(link) = connection.link.as_mut() else { return };
-        let bulk = BulkReader::new();
-        link.phase = Phase::Receive(Box::new(Receive { bulk, sink, replid, offset }));
-    }
-
-    /// `None`: the snapshot is not what it should be.
-    fn receive_snapshot(
-        &mut self,
-        index: u32,
-        connection: &mut Connection,
-        data: &[u8],
-    ) -> Option<usize> {
-        let link = connection.link.as_mut()?;
-        let Phase::Receive(receive) = &mut link.phase else { return Some(0) };
-        let Receive { bulk, sink, .. } = &mut **receive;
-        let mut fault = None;
-        let mut pushed = bulk.push(data, &mut |payload| match sink {
-            Sink::Shards(loader) => {
-                if fault.is_none() {
-                    fault = loader.feed(self, payload).err();
-                }
-            }
-            Sink::File { sink, .. } => sink.write([bytes::Bytes::copy_from_slice(payload)]),
-        });
-        if let Sink::Shards(loader) = sink
-            && let Some(ended) = loader.take_end()
-            && pushed.is_ok()
-            && let Err(error) = bulk.payload_ended(ended)
-        {
-            pushed = Err(error);
-        }
-        let mut report = self.shared.replication.link();
-        report.sync_total_bytes = bulk.announced_bytes().unwrap_or(0);
-        report.sync_read_bytes = bulk.passed_bytes();
-        drop(report);
-        let progress = match (fault, pushed) {
-            (Some(fault), _) => Err(fault),
-            (None, Err(error)) => Err(error.to_string()),
-            (None, Ok(progress)) => Ok(progress),
-        };
-        match progress {
-            Err(fault) => {
-                self.fail_sync(&fault);
-                None
-            }
-            Ok(Progress::More) => Some(data.len()),
-            Ok(Progress::Done { consumed }) => {
-                let phase = std::mem::replace(&mut link.phase, Phase::Finishing);
-                let Phase::Receive(receive) = phase else { unreachable!("matched above") };
-                let handle = self.handle.upgrade().expect("the loop holds the core");
-                let generation = self.generation(index);
-                self.new_tasks.push(Box::pin(finish_sync(handle, index, generation, *receive)));
-                Some(consumed)
-            }
-        }
-    }
-
-    fn fail_sync(&mut self, fault: &str) {
-        crate::warning!("Failed trying to load the MASTER synchronization DB: {fault}");
-        let replication = Arc::clone(&self.shared.replication);
-        replication.link().last_fault = fault.to_owned();
-        replication.loading.end();
-        replication.update_loading();
-        self.post_all(Core::drop_load);
-        if let Some(following) = &mut self.following {
-            following.at_fault = true;
-        }
-    }
-
-    /// A batch that the load sent to another shard is in.
-    pub fn load_settled(&mut self, bytes: usize) {
-        if let Some(loader) = &mut self.file_loader {
-            loader.settled(bytes);
-            return;
-        }
-        let Some(index) = self.link_index else { return };
-        let Some(connection) = self.connection(index) else { return };
-        let Some(loader) = connection.link.as_mut().and_then(|link| link.loader()) else { return };
-        loader.settled(bytes);
-        if !loader.is_ahead() && connection.receiving_paused {
-            connection.receiving_paused = false;
-            let slot = connection.slot;
-            self.ring.resume(slot);
-        }
-    }
-
     // --- The stream -----------------------------------------------------------------------------------------
 
     /// Bytes of commands that have been begun.
@@ -573,6 +453,9 @@ impl Core {
         link.unapplied.extend_from_slice(bytes);
         if let Some(whole) = link.whole_in_run.take() {
             link.whole_bytes = link.begun_bytes + whole as u64;
+        }
+        if std::mem::take(&mut link.ack_asked) {
+            link.ack_asked_at = Some(link.whole_bytes);
         }
         link.begun_bytes += bytes.len() as u64;
     }
@@ -626,7 +509,7 @@ impl Core {
     /// REPLCONF GETACK, somewhere in the stream.
     pub fn acknowledge(&mut self, connection: &mut Connection) {
         if let Some(link) = connection.link.as_mut() {
-            link.ack_asked_at = Some(link.begun_bytes);
+            link.ack_asked = true;
         }
     }
 
@@ -748,84 +631,4 @@ fn push_ack(output: &mut Vec<u8>, offset: u64) {
     let digits = offset.to_string();
     let text = format!("*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n${}\r\n{digits}\r\n", digits.len());
     output.extend_from_slice(text.as_bytes());
-}
-
-/// The snapshot has arrived: puts it in the place of the data, and goes on with the stream.
-async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Receive) {
-    core.borrow_mut().finishing_sync = true;
-    let Receive { sink, replid, offset, .. } = receive;
-    let replication = Arc::clone(&core.borrow().shared.replication);
-    let result = put_in_place(&core, sink, replid, offset).await;
-    let mut core = core.borrow_mut();
-    core.finishing_sync = false;
-    replication.loading.end();
-    replication.update_loading();
-    if core.connection_of(index, generation).is_none() {
-        return;
-    }
-    match result {
-        Err(fault) => {
-            core.fail_sync(&fault);
-            core.close_connection(index);
-        }
-        Ok(()) => {
-            crate::notice!("MASTER <-> REPLICA sync: Finished with success");
-            let Some(mut connection) = core.take_connection(index) else { return };
-            connection.session.database = core.stream_database;
-            core.become_streaming(&mut connection);
-            if let Some(following) = &mut core.following {
-                following.retry_ms = RETRY_MS;
-            }
-            core.put_connection(index, connection);
-            core.list_dirty(index);
-            core.resume.push(index);
-        }
-    }
-}
-
-async fn put_in_place(
-    core: &CoreHandle,
-    sink: Sink,
-    replid: Replid,
-    offset: u64,
-) -> Result<(), String> {
-    let mut duplicates = Duplicates::Refuse;
-    let position = match sink {
-        Sink::Shards(mut loader) => {
-            loader.finish(&mut core.borrow_mut())?;
-            loader.position
-        }
-        Sink::File { sink, done, path } => {
-            sink.finish();
-            let done: Done = *done.await.downcast().expect("a file's outcome");
-            done?;
-            // The old data goes only for data that is whole.
-            load::read_file(core, &path, false, true).await?;
-            crate::notice!("MASTER <-> REPLICA sync: Flushing old data, loading DB in memory");
-            let replication = Arc::clone(&core.borrow().shared.replication);
-            let now_s = core.borrow().now.wall_ms / 1000;
-            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            replication.loading.begin(Loading::REFUSING, bytes, now_s);
-            replication.update_loading();
-            super::role::empty_data(core).await;
-            duplicates = Duplicates::KeepLast;
-            match load::read_file(core, &path, false, false).await {
-                Ok(position) => position,
-                Err(error) => {
-                    // Nothing is left that a history could go on from.
-                    replication.identity().replace(crate::start::random_replid());
-                    return Err(error);
-                }
-            }
-        }
-    };
-    let StreamPosition { database, .. } = position;
-    load::commit(core, duplicates, |core| {
-        let replication = Arc::clone(&core.shared.replication);
-        replication.identity().replace(replid);
-        replication.log.start(offset);
-        core.stream_database = database.unwrap_or(0) as usize;
-        core.post_all(Core::close_replicas);
-    })
-    .await
 }
