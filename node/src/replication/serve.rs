@@ -305,6 +305,11 @@ impl Core {
             }
         }
         replica.shared = Some(Arc::clone(&shared));
+        if self.config.replication.repl_disable_tcp_nodelay
+            && let Err(error) = ringfort_net::connect::set_nodelay(connection.file, false)
+        {
+            crate::verbose!("Could not set socket options of a replica: {error}");
+        }
         // What it is sent from here on is no replies.
         connection.session.reply_mode = ReplyMode::Off;
         if let Some((from, reader, replid)) = continued {
