@@ -45,7 +45,10 @@ impl Pause {
         let Some((until, mode)) = self.until else {
             return false;
         };
-        if now_ms >= until || connection.session.caller.is_primary || connection.replica.is_some() {
+        if now_ms >= until
+            || connection.session.caller.is_primary
+            || connection.replica.as_ref().is_some_and(|replica| replica.is_linked())
+        {
             return false;
         }
         let writes =

@@ -65,6 +65,9 @@ pub async fn run(client: Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
 
 /// DEBUG RELOAD [NOSAVE]: saves, and loads what was saved in place of the data.
 async fn reload(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
+    if client.inside {
+        return Err(Error::new("ERR DEBUG RELOAD inside MULTI is not supported by this node"));
+    }
     let mut saves = true;
     for at in 2..words.len() {
         if words.is(at, "nosave") {

@@ -36,6 +36,10 @@ fn replicas(replication: &Replication) -> Vec<Replica> {
 
 /// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds].
 pub async fn command(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
+    // EXEC has the shards stopped that this would wait for.
+    if client.inside {
+        return Err(Error::new("ERR FAILOVER inside MULTI is not supported by this node"));
+    }
     let core = &client.core;
     let command = Command::parse(&args.args())?;
     let replication = Arc::clone(&core.borrow().shared.replication);
