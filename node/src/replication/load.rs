@@ -14,7 +14,6 @@ use futures_util::future::poll_fn;
 use ringfort_core::command::Spec;
 use ringfort_core::error::Error;
 use ringfort_core::flush;
-use ringfort_core::rdb::entry::AccessHint;
 use ringfort_core::rdb::value::StoredValue;
 use ringfort_core::store::{Database, OwnedEntry};
 use ringfort_core::{eviction, slot};
@@ -186,7 +185,8 @@ impl Loader {
             return;
         }
         loading.keys_loaded.fetch_add(1, Relaxed);
-        let access = access_of(core, &entry.access);
+        let access =
+            eviction::restored_access(entry.access, &core.shard.settings, core.now.wall_ms);
         let shard = if core.cores == 1 { 0 } else { core.shard_of(slot::slot_of(&entry.key)) };
         if shard == core.id {
             let value = match &entry.value {
@@ -232,20 +232,6 @@ impl Loader {
             }
             core.post(reader, move |core| core.load_settled(bytes));
         });
-    }
-}
-
-/// The access clock for what the stream says of an entry's uses.
-fn access_of(core: &Core, hint: &AccessHint) -> u32 {
-    let (settings, now) = (&core.shard.settings, core.now.wall_ms);
-    match *hint {
-        AccessHint::IdleSeconds(seconds) if !settings.maxmemory_policy.is_lfu() => {
-            eviction::first_access(settings, now.saturating_sub(seconds as i64 * 1000))
-        }
-        AccessHint::Frequency(counter) if settings.maxmemory_policy.is_lfu() => {
-            eviction::first_access(settings, now) & !0xff | u32::from(counter)
-        }
-        _ => eviction::first_access(settings, now),
     }
 }
 
