@@ -6,6 +6,7 @@
 
 pub mod active_expiry;
 pub mod args;
+pub mod collections;
 pub mod command;
 pub mod commands;
 pub mod cx;
@@ -31,4 +32,5 @@ pub mod slot;
 pub mod snapshot;
 pub mod store;
 pub mod transfer;
+pub mod waiters;
 pub mod watch;

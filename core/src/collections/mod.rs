@@ -1,0 +1,20 @@
+//! The data structures of collections.
+//!
+//! A small collection is packed in one piece of bytes, in the form that RDB has for it; a large one is one of the structs here. They know nothing of keys,
+//! commands or clocks. One thread; reached through `&mut`; no locks.
+
+pub mod buffer;
+pub mod hash;
+pub mod limits;
+pub mod list;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
+
+pub use buffer::Buffer;
+pub use hash::Hash;
+pub use limits::Limits;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;
+pub use stream::Stream;
