@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::node::testing_redis;
 use common::replication::{
     EMPTY_DIGEST, Server, Writer, assert_same_data, digest, fill, follow, syncs, wait_for_link,
 };
@@ -137,6 +138,34 @@ fn an_empty_primary_empties_its_replica() {
         client.run("SET a b");
         assert_same_data(&[&primary, &replica]);
         assert_ne!(digest(&replica), EMPTY_DIGEST);
+    }
+}
+
+/// A full sync spoiled only the watches of keys that the old data had: an EXEC behind the WATCH of an absent key ran
+/// although the sync had brought that key. Now what is put in place spoils the watches of its keys too.
+#[test]
+fn a_full_sync_that_brings_a_watched_key_fails_the_transaction() {
+    if testing_redis() {
+        return; // It looks at the keys of the old data alone where it loads a file.
+    }
+    for load in ["disabled", "swapdb"] {
+        let primary = Server::Ours(2).node();
+        let replica = Server::Ours(2).start().option("--repl-diskless-load", load).node();
+        for number in 0..20 {
+            primary.connect().run(&format!("SET brought:{number} v"));
+        }
+        replica.connect().run("SET old data");
+        let (mut watching, mut unconcerned) = (replica.connect(), replica.connect());
+        watching.run("WATCH brought:7");
+        unconcerned.run("WATCH nobody has this");
+        follow(&replica, &primary);
+        assert_same_data(&[&primary, &replica]);
+        for client in [&mut watching, &mut unconcerned] {
+            client.run("MULTI");
+            client.run("GET brought:7");
+        }
+        assert_eq!(watching.run("EXEC"), Reply::NullArray, "{load}");
+        assert_eq!(unconcerned.run("EXEC").to_string(), "[\"v\"]", "{load}");
     }
 }
 

@@ -312,10 +312,8 @@ async fn commit_claimed(
     on_all_cores(core, |core| {
         let Some(target) = core.load.take() else { return };
         let now = core.now.wall_ms;
-        let mut old = flush::flush_all(&mut core.shard, now);
-        core.cron.detached.append(&mut old);
-        core.shard.databases = target.databases;
-        core.shard.expire_cursor = (0, ringfort_core::store::Cursor::START);
+        let old = flush::replace_all(&mut core.shard, target.databases, now);
+        core.cron.detached.extend(old);
     })
     .await;
     inside(&mut core.borrow_mut());
