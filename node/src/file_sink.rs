@@ -144,11 +144,16 @@ async fn write(
     if state.borrow().ended == Some(Ending::Discard) {
         return Err(io::Error::other("given up"));
     }
-    std::fs::rename(temporary, path)?;
-    // The name is on the disk when its directory is.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+    rename(temporary, path)?;
     Ok(written)
+}
+
+/// Gives a file its name, for good.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    // The name is on the disk when its directory is.
+    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// `None`: all were taken, or nobody wants the rest.

@@ -286,6 +286,39 @@ fn a_snapshot_of_another_format() {
     }
 }
 
+/// A full sync was received into the configured file, so that one which was not whole replaced the last good save, and
+/// the node could not start again. Now the file gets its name when its data is in place.
+#[test]
+fn only_a_whole_snapshot_takes_the_place_of_the_saved_file() {
+    if testing_redis() {
+        return; // It ends itself.
+    }
+    let whole = snapshot();
+    let mut bad = whole.clone();
+    let end = bad.len();
+    bad[end - 8..].copy_from_slice(b"checksum");
+    let good = Arc::new(AtomicBool::new(false));
+    let is_good = Arc::clone(&good);
+    let primary = FakePrimary::start(move |_, _| match is_good.load(Ordering::SeqCst) {
+        true => Answer::AndStay(counted(&snapshot())),
+        false => Answer::AndClose(counted(&bad)),
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", "disabled").node();
+    replica.connect().run("SET old data");
+    assert_eq!(replica.connect().run("SAVE"), Reply::ok());
+    let file = replica.directory().join("dump.rdb");
+    let saved = std::fs::read(&file).unwrap();
+    follow_port(&replica, primary.port);
+    primary.wait_until_asked(2);
+    assert!(std::fs::read(&file).unwrap() == saved);
+    good.store(true, Ordering::SeqCst);
+    wait_for_link(&replica);
+    assert!(std::fs::read(&file).unwrap() == whole);
+    let names = std::fs::read_dir(replica.directory()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["dump.rdb"]);
+}
+
 #[test]
 fn a_snapshot_with_an_unknown_type() {
     let mut bytes = snapshot();

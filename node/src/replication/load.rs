@@ -5,7 +5,9 @@
 //! the old ones ([`commit`]), on all shards in one transaction. A load that fails leaves
 //! everything as it was, but for one from a file that was found good and could not be read again.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -270,20 +272,6 @@ impl LoadTarget {
     }
 }
 
-/// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
-/// on. Error: the data was not what a server wrote; nothing has changed.
-pub async fn commit(
-    core: &CoreHandle,
-    duplicates: Duplicates,
-    inside: impl FnOnce(&mut Core),
-) -> Result<(), String> {
-    // A snapshot of the data that is about to go would not be whole.
-    snapshot::interrupt(core).await;
-    let result = commit_claimed(core, duplicates, inside).await;
-    snapshot::release(core);
-    result
-}
-
 /// What to do with a stream that has a key twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {
@@ -292,7 +280,10 @@ pub enum Duplicates {
     KeepLast,
 }
 
-async fn commit_claimed(
+/// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
+/// on. The caller has the streamer ([`snapshot::interrupt`]): a snapshot of the data that is about to go would not be
+/// whole. Error: the data was not what a server wrote; nothing has changed.
+pub async fn commit(
     core: &CoreHandle,
     duplicates: Duplicates,
     inside: impl FnOnce(&mut Core),
@@ -364,20 +355,25 @@ async fn next_round() {
     .await;
 }
 
-/// Reads a file into the shards' load targets, or only looks at it. Error: why not, with the place in the file.
+pub fn open(path: &Path) -> Result<File, String> {
+    File::open(path).map_err(|error| error.to_string())
+}
+
+/// Reads a file from its beginning into the shards' load targets, or only looks at it. Error: why not, with the place in
+/// the file.
 pub async fn read_file(
     core: &CoreHandle,
-    path: &Path,
+    mut file: &File,
     drops_expired: bool,
     verifies_only: bool,
 ) -> Result<StreamPosition, String> {
     const READ_BYTES: usize = 256 << 10;
-    let mut file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    file.rewind().map_err(|error| error.to_string())?;
     let loader = Loader::new(&mut core.borrow_mut(), drops_expired, verifies_only);
     core.borrow_mut().file_loader = Some(loader);
     let mut buffer = vec![0; READ_BYTES];
     let result = loop {
-        let read = match std::io::Read::read(&mut file, &mut buffer) {
+        let read = match file.read(&mut buffer) {
             Ok(read) => read,
             Err(error) => break Err(error.to_string()),
         };
@@ -408,12 +404,16 @@ pub async fn read_file(
 
 /// Puts the configured file in the place of the data (DEBUG RELOAD).
 pub async fn reload(core: &CoreHandle) -> Result<(), String> {
-    let path = std::path::PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
-    if let Err(error) = read_file(core, &path, false, false).await {
+    let path = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
+    let file = open(&path)?;
+    if let Err(error) = read_file(core, &file, false, false).await {
         drop_load(core);
         return Err(error);
     }
-    commit(core, Duplicates::Refuse, |_| ()).await
+    snapshot::interrupt(core).await;
+    let result = commit(core, Duplicates::Refuse, |_| ()).await;
+    snapshot::release(core);
+    result
 }
 
 /// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
@@ -421,17 +421,19 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     let (path, follows) = {
         let core = core.borrow();
         let name = core.config.persistence.dbfilename.to_string();
-        (std::path::PathBuf::from(name), core.config.replication.replicaof.0.is_some())
+        (PathBuf::from(name), core.config.replication.replicaof.0.is_some())
     };
     let replication = Arc::clone(&core.borrow().shared.replication);
     let Ok(metadata) = std::fs::metadata(&path) else { return Ok(()) };
+    let at_fault = |error: String| format!("{}: {error}", path.display());
+    let file = open(&path).map_err(at_fault)?;
     let started = std::time::Instant::now();
     crate::notice!("Loading RDB file {}, {} bytes", path.display(), metadata.len());
     let now_s = core.borrow().now.wall_ms / 1000;
     replication.loading.begin(Loading::REFUSING, metadata.len(), now_s);
     replication.update_loading();
-    let position = read_file(core, &path, !follows, false).await;
-    let position = position.map_err(|error| format!("{}: {error}", path.display()))?;
+    let position = read_file(core, &file, !follows, false).await.map_err(at_fault)?;
+    // No snapshot is under way: none begins while clients are refused.
     commit(core, Duplicates::Refuse, |core| {
         // Who was in step with this data may go on from here: a replica with its primary, or replicas with us.
         if let (Some(replid), Some(offset)) = (position.replid, position.offset) {
@@ -453,7 +455,7 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
         }
     })
     .await
-    .map_err(|error| format!("{}: {error}", path.display()))?;
+    .map_err(at_fault)?;
     let keys = replication.loading.keys_loaded.load(Relaxed);
     let expired = replication.loading.keys_expired.load(Relaxed);
     crate::notice!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");

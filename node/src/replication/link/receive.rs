@@ -1,6 +1,7 @@
 //! A full sync as the replica has it: the payload is parsed while it arrives, or goes to a file first; when it is
 //! whole, its data takes the place of the old.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,11 +11,11 @@ use ringfort_replication::identity::Replid;
 use crate::config::DisklessLoad;
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::file_sink::{Done, FileSink};
+use crate::file_sink::{self, Done, FileSink};
 use crate::tasks::{Answer, CoreHandle};
 
-use super::super::Loading;
 use super::super::load::{self, Duplicates, Loader, StreamPosition};
+use super::super::{Loading, role, snapshot};
 use super::{LinkState, Phase, RETRY_MS, set_state};
 
 pub(super) struct Receive {
@@ -26,7 +27,12 @@ pub(super) struct Receive {
 
 pub(super) enum Sink {
     Shards(Box<Loader>),
-    File { sink: FileSink, done: Answer, path: std::path::PathBuf },
+    /// Under a name of its own until its data is in place: a save may take the configured one at any time.
+    File {
+        sink: FileSink,
+        done: Answer,
+        path: PathBuf,
+    },
 }
 
 /// Bytes that may wait to be written to the file of a full sync before its primary has to.
@@ -60,7 +66,7 @@ impl Core {
         };
         let now_s = self.now.wall_ms / 1000;
         let sink = if by_file {
-            let path = std::path::PathBuf::from(self.config.persistence.dbfilename.to_string());
+            let path = PathBuf::from(format!("temp-sync-{}.rdb", crate::start::random_hex()));
             let (number, done) = self.calls.expect();
             let sink = FileSink::create(
                 self,
@@ -215,42 +221,90 @@ async fn put_in_place(
     replid: Replid,
     offset: u64,
 ) -> Result<(), String> {
-    let mut duplicates = Duplicates::Refuse;
-    let position = match sink {
+    match sink {
         Sink::Shards(mut loader) => {
             loader.finish(&mut core.borrow_mut())?;
-            loader.position
+            snapshot::interrupt(core).await;
+            let position = loader.position;
+            let result = take_over(core, Duplicates::Refuse, position, replid, offset).await;
+            snapshot::release(core);
+            result
         }
         Sink::File { sink, done, path } => {
             sink.finish();
             let done: Done = *done.await.downcast().expect("a file's outcome");
             done?;
-            // The old data goes only for data that is whole.
-            load::read_file(core, &path, false, true).await?;
-            crate::notice!("MASTER <-> REPLICA sync: Flushing old data, loading DB in memory");
-            let replication = Arc::clone(&core.borrow().shared.replication);
-            let now_s = core.borrow().now.wall_ms / 1000;
-            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            replication.loading.begin(Loading::REFUSING, bytes, now_s);
-            replication.update_loading();
-            super::super::role::empty_data(core).await;
-            duplicates = Duplicates::KeepLast;
-            match load::read_file(core, &path, false, false).await {
-                Ok(position) => position,
-                Err(error) => {
-                    // Nothing is left that a history could go on from.
-                    replication.identity().replace(crate::start::random_replid());
-                    return Err(error);
-                }
+            let result = load_received(core, &path, replid, offset).await;
+            if result.is_err() {
+                let _ = std::fs::remove_file(&path);
             }
+            result
         }
-    };
-    let StreamPosition { database, .. } = position;
+    }
+}
+
+/// Loads the file that was received, and gives it the configured name when its data is in place.
+async fn load_received(
+    core: &CoreHandle,
+    path: &Path,
+    replid: Replid,
+    offset: u64,
+) -> Result<(), String> {
+    let file = load::open(path)?;
+    // The old data goes only for data that is whole.
+    load::read_file(core, &file, false, true).await?;
+    // Until the new data is in place a snapshot would be one of nothing, in the name of the old data.
+    snapshot::interrupt(core).await;
+    let result = replace_data(core, &file, replid, offset).await;
+    if result.is_ok() {
+        let name = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
+        if let Err(error) = file_sink::rename(path, &name) {
+            let error = crate::config::os_error_text(&error);
+            crate::warning!("The snapshot of the MASTER could not be kept as a file: {error}");
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    snapshot::release(core);
+    result
+}
+
+/// Empties the databases and loads the file, which is whole.
+async fn replace_data(
+    core: &CoreHandle,
+    file: &std::fs::File,
+    replid: Replid,
+    offset: u64,
+) -> Result<(), String> {
+    crate::notice!("MASTER <-> REPLICA sync: Flushing old data, loading DB in memory");
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let now_s = core.borrow().now.wall_ms / 1000;
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    replication.loading.begin(Loading::REFUSING, bytes, now_s);
+    replication.update_loading();
+    role::empty_data(core).await;
+    match load::read_file(core, file, false, false).await {
+        Ok(position) => take_over(core, Duplicates::KeepLast, position, replid, offset).await,
+        Err(error) => {
+            // Nothing is left that a history could go on from.
+            replication.identity().replace(crate::start::random_replid());
+            Err(error)
+        }
+    }
+}
+
+/// The loaded data, its history and its place in that become this node's.
+async fn take_over(
+    core: &CoreHandle,
+    duplicates: Duplicates,
+    position: StreamPosition,
+    replid: Replid,
+    offset: u64,
+) -> Result<(), String> {
     load::commit(core, duplicates, |core| {
         let replication = Arc::clone(&core.shared.replication);
         replication.identity().replace(replid);
         replication.log.start(offset);
-        core.stream_database = database.unwrap_or(0) as usize;
+        core.stream_database = position.database.unwrap_or(0) as usize;
         core.post_all(Core::close_replicas);
     })
     .await
