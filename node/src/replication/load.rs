@@ -72,13 +72,21 @@ pub struct Loader {
     database: usize,
     batches: Vec<LoadBatch>,
     in_flight_bytes: usize,
-    /// Keys past their time are left out; a replica keeps them, its primary removes them.
+    /// Keys past their time are left out, unless the data goes on with a history: replicas that resume it have them too
+    /// and need their DEL, which expiry writes. A replica keeps them in any case, its primary removes them.
     drops_expired: bool,
     /// Only looks whether all is well.
     verifies_only: bool,
     pub position: StreamPosition,
     /// Bytes up to the end, once, when it was found.
     ended: Option<u64>,
+}
+
+impl StreamPosition {
+    /// Whether the data goes on with a history, which others may be in step with.
+    fn is_known(&self) -> bool {
+        self.replid.is_some() && self.offset.is_some()
+    }
 }
 
 impl Loader {
@@ -179,7 +187,10 @@ impl Loader {
 
     fn deal(&mut self, core: &mut Core, entry: Entry) {
         let loading = &core.shared.replication.loading;
-        if self.drops_expired && entry.expire_at.is_some_and(|at| core.now.wall_ms > at) {
+        if self.drops_expired
+            && !self.position.is_known()
+            && entry.expire_at.is_some_and(|at| core.now.wall_ms > at)
+        {
             loading.keys_expired.fetch_add(1, Relaxed);
             return;
         }
