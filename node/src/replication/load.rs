@@ -429,12 +429,9 @@ pub async fn reload(core: &CoreHandle) -> Result<(), String> {
 
 /// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
 pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
-    let (path, follows) = {
-        let core = core.borrow();
-        let name = core.config.persistence.dbfilename.to_string();
-        (PathBuf::from(name), core.config.replication.replicaof.0.is_some())
-    };
+    let path = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
     let replication = Arc::clone(&core.borrow().shared.replication);
+    let follows = replication.is_replica();
     let Ok(metadata) = std::fs::metadata(&path) else { return Ok(()) };
     let at_fault = |error: String| format!("{}: {error}", path.display());
     let file = open(&path).map_err(at_fault)?;

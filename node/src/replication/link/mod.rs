@@ -92,6 +92,13 @@ impl LinkState {
 }
 
 impl LinkReport {
+    /// There is a primary to link to.
+    pub fn begin(&mut self, host: String, port: u16) {
+        self.host = host;
+        self.port = port;
+        self.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
+    }
+
     pub fn is_up(&self) -> bool {
         self.state == LinkState::Connected
     }
