@@ -20,6 +20,7 @@ use glommio::io::{
 };
 
 use crate::core::Core;
+use crate::tasks::next_round;
 
 #[derive(Default)]
 struct State {
@@ -56,6 +57,9 @@ impl FileSink {
         core.file_tasks += 1;
         let shared = Rc::clone(&state);
         glommio::spawn_local(async move {
+            // Glommio runs a new task at once, but here the core is borrowed: a file that cannot be created would be
+            // told of too early.
+            next_round().await;
             let temporary = temporary_name(&path);
             let with_core = |work: &dyn Fn(&mut Core)| {
                 if let Some(core) = handle.upgrade() {

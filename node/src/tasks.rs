@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, poll_fn};
 use futures_util::stream::{FuturesUnordered, Stream};
 
 use crate::core::Core;
@@ -132,6 +132,19 @@ impl Core {
         })
         .detach();
     }
+}
+
+/// Lets the core's loop have a round.
+pub async fn next_round() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits for some milliseconds.

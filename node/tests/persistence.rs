@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use common::node::TemporaryDirectory;
 use common::replication::{EMPTY_DIGEST, Server, Writer, digest, fill, number};
 use common::{Client, Node, Reply, Start, eventually};
 
@@ -303,6 +304,25 @@ fn a_save_that_fails_is_told_and_writes_are_refused_until_one_succeeds() {
     wait_for_background_save(&mut client);
     assert_eq!(node.info("rdb_last_bgsave_status"), "ok");
     assert_eq!(client.run("SET a d"), Reply::ok());
+}
+
+/// A file that could not even be created ended the node: its task reported back while it was being started, when the core
+/// was still borrowed. Now the task begins a round later.
+#[test]
+fn a_node_whose_directory_is_gone_cannot_save_and_lives_on() {
+    let node = Start::ringfort(2).option("--enable-protected-configs", "yes").node();
+    let mut client = node.connect();
+    client.run("SET a b");
+    fs::remove_dir_all(node.directory()).unwrap();
+    assert!(client.run("SAVE").is_error());
+    client.run("BGSAVE");
+    wait_for_background_save(&mut client);
+    assert_eq!(node.info("rdb_last_bgsave_status"), "err");
+    let other = TemporaryDirectory::new();
+    assert_eq!(client.call(&["CONFIG", "SET", "dir", other.path().to_str().unwrap()]), Reply::ok());
+    assert_eq!(client.run("SAVE"), Reply::ok());
+    assert!(other.path().join("dump.rdb").exists());
+    assert_eq!(client.run("GET a"), Reply::bulk("b"));
 }
 
 /// A good file, and the directory that it is in.

@@ -10,9 +10,7 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 
-use futures_util::future::poll_fn;
 use ringfort_core::command::Spec;
 use ringfort_core::error::Error;
 use ringfort_core::flush;
@@ -23,7 +21,7 @@ use ringfort_replication::identity::Replid;
 use ringfort_replication::rdb::{Entry, Item, Reader};
 
 use crate::core::Core;
-use crate::tasks::{CoreHandle, on_all_cores};
+use crate::tasks::{CoreHandle, next_round, on_all_cores};
 use crate::transaction::stop_all;
 
 use super::{Loading, snapshot};
@@ -351,19 +349,6 @@ impl Core {
         };
         if refused { Err(Error::LOADING) } else { Ok(()) }
     }
-}
-
-/// Lets the core's loop have a round.
-async fn next_round() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 pub fn open(path: &Path) -> Result<File, String> {
