@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use common::client::frame;
-use common::node::testing_redis;
+use common::node::{TemporaryDirectory, testing_redis};
 use common::replication::{
-    Server, assert_same_data, digest, fill, follow, follow_port, link_is_up, number, offset,
-    replica_of, replication_field, syncs, wait_for_link, wait_for_link_down,
+    Server, assert_same_data, config_set, digest, fill, follow, follow_port, link_is_up, number,
+    offset, replica_of, replication_field, syncs, wait_for_link, wait_for_link_down,
 };
 use common::{Client, Node, Reply, eventually};
 
@@ -317,6 +317,40 @@ fn only_a_whole_snapshot_takes_the_place_of_the_saved_file() {
     let names = std::fs::read_dir(replica.directory()).unwrap();
     let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["dump.rdb"]);
+}
+
+/// A file that could not be written was found out about when the whole snapshot had been sent; until then nothing took what
+/// came, and the link stood still for as long as `repl-timeout`. Now it ends when the file does.
+#[test]
+fn a_full_sync_whose_file_cannot_be_written_fails_at_once() {
+    if testing_redis() {
+        return; // It ends itself.
+    }
+    // Much is announced, little sent.
+    let mut begun = full_resync();
+    begun.extend_from_slice(b"$100000000\r\n");
+    begun.extend_from_slice(&snapshot()[..20]);
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(begun.clone()),
+        _ => Answer::AndStay(counted(&snapshot())),
+    });
+    let start = Server::Ours(2).start().option("--repl-diskless-load", "disabled");
+    let start = start.option("--enable-protected-configs", "yes");
+    let replica = start.option("--repl-timeout", "3600").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    std::fs::remove_dir_all(replica.directory()).unwrap();
+    follow_port(&replica, primary.port);
+    eventually("the sync fails", || {
+        let fault = replica.info("primary_link_last_fault");
+        fault.contains("No such file").then_some(())
+    });
+    assert_eq!(client.run("GET old"), Reply::bulk("data"));
+    let other = TemporaryDirectory::new();
+    config_set(&replica, "dir", other.path().to_str().unwrap());
+    primary.wait_until_asked(2);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
 }
 
 #[test]
@@ -634,7 +668,7 @@ fn snapshots_come_in_the_form_that_the_replica_understands() {
         ("no", &["psync2"], false),
         ("no", &[], false),
     ] {
-        common::replication::config_set(&primary, "repl-diskless-sync", sync);
+        config_set(&primary, "repl-diskless-sync", sync);
         let (mut client, answer) = ask(&primary, capabilities, "?", -1);
         let words: Vec<&str> = answer.split(' ').collect();
         assert_eq!(words[0], "+FULLRESYNC", "{answer}");

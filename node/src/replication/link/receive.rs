@@ -30,6 +30,8 @@ pub(super) enum Sink {
     /// Under a name of its own until its data is in place: a save may take the configured one at any time.
     File {
         sink: FileSink,
+        /// The call that is finished with what became of the file.
+        call: u64,
         done: Answer,
         path: PathBuf,
     },
@@ -67,14 +69,14 @@ impl Core {
         let now_s = self.now.wall_ms / 1000;
         let sink = if by_file {
             let path = PathBuf::from(format!("temp-sync-{}.rdb", crate::start::random_hex()));
-            let (number, done) = self.calls.expect();
+            let (call, done) = self.calls.expect();
             let sink = FileSink::create(
                 self,
                 path.clone(),
                 |core, _| core.resume_link_if_taken(),
-                move |core, done| core.calls.finish(number, Box::new(done)),
+                move |core, done| core.file_ended(call, done),
             );
-            Sink::File { sink, done, path }
+            Sink::File { sink, call, done, path }
         } else {
             crate::notice!("MASTER <-> REPLICA sync: Loading DB in memory");
             let mode = if is_empty { Loading::REFUSING } else { Loading::SERVING };
@@ -166,6 +168,22 @@ impl Core {
         self.resume_link_if_taken();
     }
 
+    /// What became of the file of a full sync. One that cannot be written ends its link at once, however much the primary
+    /// has left to send.
+    fn file_ended(&mut self, call: u64, done: Done) {
+        if let Err(error) = &done
+            && let Some(index) = self.link_index
+            && let Some(link) =
+                self.connection(index).and_then(|connection| connection.link.as_ref())
+            && let Phase::Receive(receive) = &link.phase
+            && matches!(receive.sink, Sink::File { call: its_call, .. } if its_call == call)
+        {
+            self.fail_sync(error);
+            self.close_connection(index);
+        }
+        self.calls.finish(call, Box::new(done));
+    }
+
     /// Goes on receiving from the primary when enough of what it sent has been taken.
     fn resume_link_if_taken(&mut self) {
         let Some(index) = self.link_index else { return };
@@ -230,7 +248,7 @@ async fn put_in_place(
             snapshot::release(core);
             result
         }
-        Sink::File { sink, done, path } => {
+        Sink::File { sink, done, path, .. } => {
             sink.finish();
             let done: Done = *done.await.downcast().expect("a file's outcome");
             done?;
