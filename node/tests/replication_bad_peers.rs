@@ -353,6 +353,46 @@ fn a_full_sync_whose_file_cannot_be_written_fails_at_once() {
     assert_eq!(client.run("GET new"), Reply::bulk("data"));
 }
 
+/// A DEBUG RELOAD and a full sync that was loaded as it came filled the same databases. Now a reload is refused while a full
+/// sync has the claim, and a full sync that comes during a reload is tried again.
+#[test]
+fn a_reload_and_a_full_sync_keep_out_of_each_other_s_way() {
+    if testing_redis() {
+        return; // It has one thread.
+    }
+    let whole = counted(&snapshot());
+    let (begun, rest) = whole.split_at(whole.len() - 12);
+    let (begun, again) = (begun.to_vec(), whole.clone());
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(begun.clone()),
+        _ => Answer::AndStay(again.clone()),
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", "swapdb").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    follow_port(&replica, primary.port);
+    eventually("the snapshot begins", || (replica.info("async_loading") == "1").then_some(()));
+    eventually("the primary stays", || primary.link.lock().unwrap().as_ref().map(|_| ()));
+    assert_eq!(client.run("DEBUG RELOAD").error(), "ERR Data is being loaded already");
+    assert_eq!(client.run("GET old"), Reply::bulk("data"));
+    primary.send(rest);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+
+    // A reload that takes a while, and in the middle of it another full sync.
+    client.run("DEBUG POPULATE 200000 key 10");
+    client.send_command(&["DEBUG", "RELOAD"]);
+    primary.cut();
+    primary.wait_until_asked(2);
+    let reply = client.read();
+    let refused = reply.is_error() && reply.error() == "ERR Data is being loaded already";
+    assert!(reply == Reply::ok() || refused, "{reply}");
+    eventually("the primary's data is there", || {
+        (client.run("DBSIZE") == Reply::Integer(1)).then_some(())
+    });
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+}
+
 #[test]
 fn a_snapshot_with_an_unknown_type() {
     let mut bytes = snapshot();

@@ -24,11 +24,38 @@ use crate::core::Core;
 use crate::tasks::{CoreHandle, next_round, on_all_cores};
 use crate::transaction::stop_all;
 
-use super::{Loading, snapshot};
+use super::snapshot::{self, Still};
+use super::{Loading, Replication};
+
+/// The right to load, until this value goes: the shards have one [`LoadTarget`] each. What belongs to an earlier load and
+/// is still on its way between cores is known by its number.
+pub struct Claim {
+    replication: Arc<Replication>,
+    pub(super) number: u64,
+}
+
+impl Core {
+    /// `None`: a load is under way, be it of a file or of what a primary sends.
+    pub fn claim_load(&self) -> Option<Claim> {
+        let replication = Arc::clone(&self.shared.replication);
+        if replication.loading.claimed.swap(true, Relaxed) {
+            return None;
+        }
+        let number = replication.loading.loads.fetch_add(1, Relaxed) + 1;
+        Some(Claim { replication, number })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.replication.loading.claimed.store(false, Relaxed);
+    }
+}
 
 /// Databases of one shard that are being filled and not served yet.
-#[derive(Default)]
 pub struct LoadTarget {
+    /// Of the load that fills them.
+    number: u64,
     databases: Vec<Database>,
     /// Keys that were there twice: the file is not what a server wrote.
     duplicates: u64,
@@ -66,6 +93,7 @@ pub struct StreamPosition {
 
 /// Reads an RDB stream and deals its entries.
 pub struct Loader {
+    number: u64,
     reader: Reader,
     database: usize,
     batches: Vec<LoadBatch>,
@@ -88,18 +116,21 @@ impl StreamPosition {
 }
 
 impl Loader {
-    pub fn new(core: &mut Core, drops_expired: bool, verifies_only: bool) -> Loader {
+    pub fn new(core: &mut Core, claim: &Claim, drops_expired: bool, verifies_only: bool) -> Loader {
+        let number = claim.number;
         if !verifies_only {
-            core.post_all(|core| {
+            core.post_all(move |core| {
                 let databases = core.shard.databases.len();
                 let hasher = core.shard.hasher.clone();
                 core.load = Some(LoadTarget {
+                    number,
                     databases: (0..databases).map(|_| Database::new(hasher.clone())).collect(),
                     duplicates: 0,
                 });
             });
         }
         Loader {
+            number,
             reader: Reader::new(),
             database: 0,
             batches: (0..core.cores).map(|_| LoadBatch::default()).collect(),
@@ -121,9 +152,11 @@ impl Loader {
         self.ended.take()
     }
 
-    /// Bytes that a batch carried have been put in.
-    pub fn settled(&mut self, bytes: usize) {
-        self.in_flight_bytes -= bytes;
+    /// Bytes that a batch of load `number` carried have been put in.
+    pub fn settled(&mut self, number: u64, bytes: usize) {
+        if self.number == number {
+            self.in_flight_bytes -= bytes;
+        }
     }
 
     /// The next bytes of the stream. Error: what is wrong with it, and where.
@@ -236,12 +269,12 @@ impl Loader {
         }
         let bytes = batch.bytes.len();
         self.in_flight_bytes += bytes;
-        let reader = core.id;
+        let (reader, number) = (core.id, self.number);
         core.post(shard, move |core| {
-            if let Some(target) = &mut core.load {
+            if let Some(target) = core.load.as_mut().filter(|target| target.number == number) {
                 target.insert_all(&batch);
             }
-            core.post(reader, move |core| core.load_settled(bytes));
+            core.post(reader, move |core| core.load_settled(number, bytes));
         });
     }
 }
@@ -294,10 +327,23 @@ pub enum Duplicates {
 /// whole. Error: the data was not what a server wrote; nothing has changed.
 pub async fn commit(
     core: &CoreHandle,
+    claim: &Claim,
     duplicates: Duplicates,
     inside: impl FnOnce(&mut Core),
 ) -> Result<(), String> {
     let stopped = stop_all(core).await;
+    let result = commit_stopped(core, claim, duplicates, inside).await;
+    stopped.release(core);
+    result
+}
+
+/// [`commit`] for who has all shards stopped already.
+async fn commit_stopped(
+    core: &CoreHandle,
+    claim: &Claim,
+    duplicates: Duplicates,
+    inside: impl FnOnce(&mut Core),
+) -> Result<(), String> {
     let twice =
         on_all_cores(core, |core| core.load.as_ref().map_or(0, |target| target.duplicates)).await;
     let twice = twice.iter().sum::<u64>();
@@ -305,33 +351,29 @@ pub async fn commit(
         crate::warning!("The loaded data has {twice} keys twice");
     }
     if duplicates == Duplicates::Refuse && twice > 0 {
-        stopped.release(core);
-        drop_load(core);
+        core.borrow_mut().drop_load(claim.number);
         return Err("a key is there twice".to_owned());
     }
     on_all_cores(core, |core| {
-        let Some(target) = core.load.take() else { return };
+        let target = core.load.take().expect("the target of who has the claim");
         let now = core.now.wall_ms;
         let old = flush::replace_all(&mut core.shard, target.databases, now);
         core.cron.detached.extend(old);
     })
     .await;
     inside(&mut core.borrow_mut());
-    stopped.release(core);
     Ok(())
 }
 
-/// Forgets what was loaded so far.
-pub fn drop_load(core: &CoreHandle) {
-    core.borrow_mut().post_all(Core::drop_load);
-}
-
 impl Core {
-    pub fn drop_load(&mut self) {
-        if let Some(mut target) = self.load.take() {
-            let databases = target.databases.iter_mut().map(|database| database.clear().1);
-            self.cron.detached.extend(databases);
-        }
+    /// Forgets what load `number` has loaded so far, on all shards.
+    pub fn drop_load(&mut self, number: u64) {
+        self.post_all(move |core| {
+            if let Some(mut target) = core.load.take_if(|target| target.number == number) {
+                let databases = target.databases.iter_mut().map(|database| database.clear().1);
+                core.cron.detached.extend(databases);
+            }
+        });
     }
 
     /// Whether the databases lack what is being loaded: nobody must take them for the data.
@@ -360,12 +402,13 @@ pub fn open(path: &Path) -> Result<File, String> {
 pub async fn read_file(
     core: &CoreHandle,
     mut file: &File,
+    claim: &Claim,
     drops_expired: bool,
     verifies_only: bool,
 ) -> Result<StreamPosition, String> {
     const READ_BYTES: usize = 256 << 10;
     file.rewind().map_err(|error| error.to_string())?;
-    let loader = Loader::new(&mut core.borrow_mut(), drops_expired, verifies_only);
+    let loader = Loader::new(&mut core.borrow_mut(), claim, drops_expired, verifies_only);
     core.borrow_mut().file_loader = Some(loader);
     let mut buffer = vec![0; READ_BYTES];
     let result = loop {
@@ -398,18 +441,44 @@ pub async fn read_file(
     result.map(|()| loader.position)
 }
 
-/// Puts the configured file in the place of the data (DEBUG RELOAD).
-pub async fn reload(core: &CoreHandle) -> Result<(), String> {
-    let path = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
-    let file = open(&path)?;
-    if let Err(error) = read_file(core, &file, false, false).await {
-        drop_load(core);
-        return Err(error);
-    }
+/// DEBUG RELOAD: saves, if asked to, and puts the configured file in the place of the data. Nothing is written meanwhile, or
+/// what came between the cut and the commit would be lost.
+pub async fn reload(core: &CoreHandle, saves: bool) -> Result<(), Error> {
+    let claim = core.borrow().claim_load();
+    let claim = claim.ok_or(Error::new("ERR Data is being loaded already"))?;
     snapshot::interrupt(core).await;
-    let result = commit(core, Duplicates::Refuse, |_| ()).await;
+    let still = Still::begin(core).await;
+    let result = reload_still(core, &claim, &still, saves).await;
+    still.end(core).await;
     snapshot::release(core);
     result
+}
+
+async fn reload_still(
+    core: &CoreHandle,
+    claim: &Claim,
+    still: &Still,
+    saves: bool,
+) -> Result<(), Error> {
+    if saves {
+        let saved = snapshot::save_claimed(core, Some(still)).await;
+        saved.map_err(|error| Error::text(format!("ERR {error}")))?;
+    }
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let path = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
+    let loaded = async {
+        let file = open(&path)?;
+        // For what it counts. Clients wait, so they need not be refused.
+        replication.loading.begin(Loading::NO, 0, 0);
+        read_file(core, &file, claim, false, false).await?;
+        commit_stopped(core, claim, Duplicates::Refuse, |_| ()).await
+    };
+    let loaded: Result<(), String> = loaded.await;
+    loaded.map_err(|error| {
+        crate::warning!("DEBUG RELOAD: {error}");
+        core.borrow_mut().drop_load(claim.number);
+        Error::new("ERR Error trying to load the RDB dump, check server logs.")
+    })
 }
 
 /// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
@@ -425,9 +494,10 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
     let now_s = core.borrow().now.wall_ms / 1000;
     replication.loading.begin(Loading::REFUSING, metadata.len(), now_s);
     replication.update_loading();
-    let position = read_file(core, &file, !follows, false).await.map_err(at_fault)?;
+    let claim = core.borrow().claim_load().ok_or("Data is being loaded already")?;
+    let position = read_file(core, &file, &claim, !follows, false).await.map_err(at_fault)?;
     // No snapshot is under way: none begins while clients are refused.
-    commit(core, Duplicates::Refuse, |core| {
+    commit(core, &claim, Duplicates::Refuse, |core| {
         // Who was in step with this data may go on from here: a replica with its primary, or replicas with us.
         if let (Some(replid), Some(offset)) = (position.replid, position.offset) {
             let replication = Arc::clone(&core.shared.replication);

@@ -19,6 +19,7 @@ use super::super::{Loading, role, snapshot};
 use super::{LinkState, Phase, RETRY_MS, set_state};
 
 pub(super) struct Receive {
+    pub(super) claim: load::Claim,
     bulk: BulkReader,
     pub(super) sink: Sink,
     replid: Replid,
@@ -51,13 +52,20 @@ impl Receive {
 }
 
 impl Core {
+    /// `None`: not now.
     pub(super) fn begin_receive(
         &mut self,
         connection: &mut Connection,
         replid: Replid,
         offset: u64,
-    ) {
+    ) -> Option<()> {
         let replication = Arc::clone(&self.shared.replication);
+        let Some(claim) = self.claim_load() else {
+            let fault = "data is being loaded already";
+            crate::warning!("Can't take the MASTER synchronization DB: {fault}");
+            replication.link().last_fault = fault.to_owned();
+            return None;
+        };
         set_state(&replication, LinkState::Sync);
         let is_empty = self.shared.cores.iter().all(|core| core.keys.load(Relaxed) == 0)
             && self.shard.is_empty();
@@ -82,11 +90,12 @@ impl Core {
             let mode = if is_empty { Loading::REFUSING } else { Loading::SERVING };
             replication.loading.begin(mode, 0, now_s);
             replication.update_loading();
-            Sink::Shards(Box::new(Loader::new(self, false, false)))
+            Sink::Shards(Box::new(Loader::new(self, &claim, false, false)))
         };
-        let Some(link) = connection.link.as_mut() else { return };
+        let link = connection.link.as_mut()?;
         let bulk = BulkReader::new();
-        link.phase = Phase::Receive(Box::new(Receive { bulk, sink, replid, offset }));
+        link.phase = Phase::Receive(Box::new(Receive { claim, bulk, sink, replid, offset }));
+        Some(())
     }
 
     /// `None`: the snapshot is not what it should be.
@@ -98,7 +107,7 @@ impl Core {
     ) -> Option<usize> {
         let link = connection.link.as_mut()?;
         let Phase::Receive(receive) = &mut link.phase else { return Some(0) };
-        let Receive { bulk, sink, .. } = &mut **receive;
+        let Receive { claim, bulk, sink, .. } = &mut **receive;
         let mut fault = None;
         let mut pushed = bulk.push(data, &mut |payload| match sink {
             Sink::Shards(loader) => {
@@ -126,7 +135,7 @@ impl Core {
         };
         match progress {
             Err(fault) => {
-                self.fail_sync(&fault);
+                self.fail_sync(claim.number, &fault);
                 None
             }
             Ok(Progress::More) => Some(data.len()),
@@ -143,28 +152,28 @@ impl Core {
         }
     }
 
-    pub(super) fn fail_sync(&mut self, fault: &str) {
+    pub(super) fn fail_sync(&mut self, load: u64, fault: &str) {
         crate::warning!("Failed trying to load the MASTER synchronization DB: {fault}");
         let replication = Arc::clone(&self.shared.replication);
         replication.link().last_fault = fault.to_owned();
         replication.loading.end();
         replication.update_loading();
-        self.post_all(Core::drop_load);
+        self.drop_load(load);
         if let Some(following) = &mut self.following {
             following.at_fault = true;
         }
     }
 
     /// A batch that the load sent to another shard is in.
-    pub fn load_settled(&mut self, bytes: usize) {
+    pub fn load_settled(&mut self, number: u64, bytes: usize) {
         if let Some(loader) = &mut self.file_loader {
-            loader.settled(bytes);
+            loader.settled(number, bytes);
             return;
         }
         let Some(index) = self.link_index else { return };
         let Some(connection) = self.connection(index) else { return };
         let Some(loader) = connection.link.as_mut().and_then(|link| link.loader()) else { return };
-        loader.settled(bytes);
+        loader.settled(number, bytes);
         self.resume_link_if_taken();
     }
 
@@ -178,7 +187,8 @@ impl Core {
             && let Phase::Receive(receive) = &link.phase
             && matches!(receive.sink, Sink::File { call: its_call, .. } if its_call == call)
         {
-            self.fail_sync(error);
+            let load = receive.claim.number;
+            self.fail_sync(load, error);
             self.close_connection(index);
         }
         self.calls.finish(call, Box::new(done));
@@ -199,9 +209,9 @@ impl Core {
 
 /// The snapshot has arrived: puts it in the place of the data, and goes on with the stream.
 async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Receive) {
-    let Receive { sink, replid, offset, .. } = receive;
+    let Receive { claim, sink, replid, offset, .. } = receive;
     let replication = Arc::clone(&core.borrow().shared.replication);
-    let result = put_in_place(&core, sink, replid, offset).await;
+    let result = put_in_place(&core, &claim, sink, replid, offset).await;
     let mut core = core.borrow_mut();
     core.finishing_sync = false;
     replication.loading.end();
@@ -209,13 +219,13 @@ async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Rec
     if core.connection_of(index, generation).is_none() {
         // The link is gone; another one asks from wherever the data stand now.
         if let Err(fault) = result {
-            core.fail_sync(&fault);
+            core.fail_sync(claim.number, &fault);
         }
         return;
     }
     match result {
         Err(fault) => {
-            core.fail_sync(&fault);
+            core.fail_sync(claim.number, &fault);
             core.close_connection(index);
         }
         Ok(()) => {
@@ -235,6 +245,7 @@ async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Rec
 
 async fn put_in_place(
     core: &CoreHandle,
+    claim: &load::Claim,
     sink: Sink,
     replid: Replid,
     offset: u64,
@@ -244,7 +255,7 @@ async fn put_in_place(
             loader.finish(&mut core.borrow_mut())?;
             snapshot::interrupt(core).await;
             let position = loader.position;
-            let result = take_over(core, Duplicates::Refuse, position, replid, offset).await;
+            let result = take_over(core, claim, Duplicates::Refuse, position, replid, offset).await;
             snapshot::release(core);
             result
         }
@@ -252,7 +263,7 @@ async fn put_in_place(
             sink.finish();
             let done: Done = *done.await.downcast().expect("a file's outcome");
             done?;
-            let result = load_received(core, &path, replid, offset).await;
+            let result = load_received(core, claim, &path, replid, offset).await;
             if result.is_err() {
                 let _ = std::fs::remove_file(&path);
             }
@@ -264,16 +275,17 @@ async fn put_in_place(
 /// Loads the file that was received, and gives it the configured name when its data is in place.
 async fn load_received(
     core: &CoreHandle,
+    claim: &load::Claim,
     path: &Path,
     replid: Replid,
     offset: u64,
 ) -> Result<(), String> {
     let file = load::open(path)?;
     // The old data goes only for data that is whole.
-    load::read_file(core, &file, false, true).await?;
+    load::read_file(core, &file, claim, false, true).await?;
     // Until the new data is in place a snapshot would be one of nothing, in the name of the old data.
     snapshot::interrupt(core).await;
-    let result = replace_data(core, &file, replid, offset).await;
+    let result = replace_data(core, claim, &file, replid, offset).await;
     if result.is_ok() {
         let name = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
         if let Err(error) = file_sink::rename(path, &name) {
@@ -289,6 +301,7 @@ async fn load_received(
 /// Empties the databases and loads the file, which is whole.
 async fn replace_data(
     core: &CoreHandle,
+    claim: &load::Claim,
     file: &std::fs::File,
     replid: Replid,
     offset: u64,
@@ -300,8 +313,10 @@ async fn replace_data(
     replication.loading.begin(Loading::REFUSING, bytes, now_s);
     replication.update_loading();
     role::empty_data(core).await;
-    match load::read_file(core, file, false, false).await {
-        Ok(position) => take_over(core, Duplicates::KeepLast, position, replid, offset).await,
+    match load::read_file(core, file, claim, false, false).await {
+        Ok(position) => {
+            take_over(core, claim, Duplicates::KeepLast, position, replid, offset).await
+        }
         Err(error) => {
             // Nothing is left that a history could go on from.
             replication.identity().replace(crate::start::random_replid());
@@ -313,12 +328,13 @@ async fn replace_data(
 /// The loaded data, its history and its place in that become this node's.
 async fn take_over(
     core: &CoreHandle,
+    claim: &load::Claim,
     duplicates: Duplicates,
     position: StreamPosition,
     replid: Replid,
     offset: u64,
 ) -> Result<(), String> {
-    load::commit(core, duplicates, |core| {
+    load::commit(core, claim, duplicates, |core| {
         let replication = Arc::clone(&core.shared.replication);
         replication.identity().replace(replid);
         replication.log.start(offset);
