@@ -242,6 +242,7 @@ impl Core {
         let settings = Settings::from_config(&config);
         let mut shard = Shard::new(hasher, settings.databases, seed);
         shard.settings = settings.shard.clone();
+        shard.settings.is_replica = shared.replication.is_replica();
         let settings_spin_us = settings.spin_us;
         Core {
             id,
