@@ -388,26 +388,91 @@ fn a_command_that_nobody_knows_breaks_the_link_and_nothing_else() {
         frame(&["SET", "too few"]),
         frame(&["XADD", "stream", "*", "a", "b"]),
     ] {
-        let primary = FakePrimary::start(|number, _| match number {
-            1 => Answer::AndStay(counted(&snapshot())),
-            _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
-        });
-        let replica = linked(&primary);
-        let good = [frame(&["SELECT", "0"]), frame(&["SET", "a", "1"])].concat();
-        primary.send(&good);
-        let expected = OFFSET + good.len() as i64;
-        wait_for_offset(&replica, expected);
-        primary.send(&[bad, frame(&["SET", "a", "2"])].concat());
-        wait_for_link_down(&replica);
-        assert_eq!(offset(&replica), expected);
-        let mut client = replica.connect();
-        assert_eq!(client.run("GET a"), Reply::bulk("1"));
-        assert_eq!(client.run("GET new"), Reply::bulk("data"));
-        // Every try asks for the rest, none for everything.
-        primary.wait_until_asked(3);
-        for asked in &primary.asked()[1..] {
-            assert_eq!(*asked, (REPLID.to_owned(), expected + 1));
-        }
+        check_broken_link(bad, 3);
+    }
+}
+
+/// A link that breaks over these bytes: what came before them is applied, they and what comes behind them
+/// are not, and each of so many questions of the replica is for the rest, none for everything.
+fn check_broken_link(bad: Vec<u8>, questions: usize) {
+    let what = bad.escape_ascii().to_string();
+    let primary = FakePrimary::start(|number, _| match number {
+        1 => Answer::AndStay(counted(&snapshot())),
+        _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
+    });
+    let replica = linked(&primary);
+    let good = [frame(&["SELECT", "0"]), frame(&["SET", "a", "1"])].concat();
+    primary.send(&good);
+    let expected = OFFSET + good.len() as i64;
+    wait_for_offset(&replica, expected);
+    primary.send(&[bad, frame(&["SET", "a", "2"])].concat());
+    wait_for_link_down(&replica);
+    assert_eq!(offset(&replica), expected, "{what}");
+    let mut client = replica.connect();
+    assert_eq!(client.run("GET a"), Reply::bulk("1"), "{what}");
+    assert_eq!(client.run("GET new"), Reply::bulk("data"), "{what}");
+    primary.wait_until_asked(questions);
+    for asked in &primary.asked()[1..] {
+        assert_eq!(*asked, (REPLID.to_owned(), expected + 1), "{what}");
+    }
+}
+
+/// A SELECT of a database that the replica does not have failed like any other command: what came behind it
+/// was written to the database before. It breaks the link.
+#[test]
+fn a_database_that_is_not_here_breaks_the_link() {
+    if testing_redis() {
+        return; // It goes on in the database before.
+    }
+    check_broken_link(frame(&["SELECT", "16"]), 2);
+    let parts: [&[&str]; 5] =
+        [&["MULTI"], &["SET", "a", "3"], &["SELECT", "16"], &["SET", "a", "4"], &["EXEC"]];
+    check_broken_link(parts.iter().flat_map(|part| frame(part)).collect(), 2);
+}
+
+/// The same for the database in which a snapshot says that the stream stands: it was used as it came, and the
+/// first write ended the process.
+#[test]
+fn a_stream_that_stands_in_a_database_that_is_not_here_is_not_followed() {
+    if testing_redis() {
+        return; // It goes on in database 0.
+    }
+    let mut bytes = b"REDIS0010\xfa\x0erepl-stream-db\x0216".to_vec();
+    bytes.extend_from_slice(&snapshot()[9..]);
+    let stream = [counted(&bytes), frame(&["SET", "a", "1"])].concat();
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(stream.clone()),
+        _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
+    });
+    let mut replica = Server::Ours(2).node();
+    follow_port(&replica, primary.port);
+    assert_eq!(primary.wait_until_asked(2), (REPLID.to_owned(), OFFSET + 1));
+    assert!(replica.wait_for_log("its stream stands in database 16"));
+    let mut client = replica.connect();
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+    assert_eq!(client.run("GET a"), Reply::NullBulk);
+}
+
+/// Commands for a node and not for its data ran when a primary sent them: SAVE and REPLICAOF waited for the link
+/// to be done with all it began, themselves among it, for ever; SHUTDOWN ended the replica; behind SUBSCRIBE or
+/// MONITOR every write was refused, and counted as applied. They break the link.
+#[test]
+fn a_command_that_does_not_belong_into_a_stream_breaks_the_link() {
+    if testing_redis() {
+        return; // It runs them.
+    }
+    for bad in [
+        "SAVE",
+        "REPLICAOF NO ONE",
+        "SHUTDOWN NOSAVE",
+        "DEBUG RELOAD",
+        "SUBSCRIBE channel",
+        "MONITOR",
+        "RESET",
+        "QUIT",
+    ] {
+        let words: Vec<&str> = bad.split(' ').collect();
+        check_broken_link(frame(&words), 2);
     }
 }
 

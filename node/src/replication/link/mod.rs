@@ -11,6 +11,7 @@
 //! socket. What was received and not begun goes with it.
 
 mod receive;
+mod stream;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -313,7 +314,6 @@ impl Core {
         let now = self.now.mono_ms();
         let mut session = Session { authenticated: true, ..Session::default() };
         session.caller.is_primary = true;
-        session.database = self.stream_database;
         let mut connection = Connection::new(id, token, slot, session, file, peer, local, now);
         connection.link = Some(Box::new(PrimaryLink {
             phase: Phase::Handshake(Box::new(handshake)),
@@ -333,7 +333,7 @@ impl Core {
             output: Vec::new(),
         }));
         self.link_index = Some(index);
-        self.advance_handshake(&mut connection, &[]);
+        self.advance_handshake(index, &mut connection, &[]);
         self.insert_connection(index, Box::new(connection));
         self.list_dirty(index);
     }
@@ -358,7 +358,7 @@ impl Core {
             }
             let used = match &mut link.phase {
                 Phase::Stream | Phase::Finishing => return rest.len(),
-                Phase::Handshake(_) => self.advance_handshake(connection, rest),
+                Phase::Handshake(_) => self.advance_handshake(index, connection, rest),
                 Phase::Receive(_) => self.receive_snapshot(index, connection, rest),
             };
             match used {
@@ -377,7 +377,12 @@ impl Core {
     }
 
     /// `None`: the handshake failed.
-    fn advance_handshake(&mut self, connection: &mut Connection, data: &[u8]) -> Option<usize> {
+    fn advance_handshake(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        data: &[u8],
+    ) -> Option<usize> {
         let link = connection.link.as_mut()?;
         let Phase::Handshake(handshake) = &mut link.phase else { return Some(0) };
         let used = match handshake.receive(data) {
@@ -416,7 +421,7 @@ impl Core {
                     crate::warning!("Master replication ID changed to {replid}");
                     self.post_all(Core::close_replicas);
                 }
-                self.become_streaming(connection);
+                self.become_streaming(index, connection);
             }
             // A primary that knows no PSYNC has no name for its history either.
             Some(Outcome::Sync) => {
@@ -431,7 +436,7 @@ impl Core {
         Some(used)
     }
 
-    fn become_streaming(&mut self, connection: &mut Connection) {
+    fn become_streaming(&mut self, index: u32, connection: &mut Connection) {
         let now_ms = self.now.mono_ms();
         let Some(link) = connection.link.as_mut() else { return };
         link.phase = Phase::Stream;
@@ -443,6 +448,15 @@ impl Core {
             following.linked = true;
         }
         set_state(&self.shared.replication, LinkState::Connected);
+        let (database, databases) = (self.stream_database, self.settings.databases);
+        if database < databases {
+            connection.session.database = database;
+        } else {
+            let fault = format!(
+                "its stream stands in database {database}, and there are {databases} databases here"
+            );
+            self.break_link(index, connection, &fault);
+        }
     }
 
     // --- The stream -----------------------------------------------------------------------------------------
