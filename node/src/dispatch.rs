@@ -447,6 +447,9 @@ impl Core {
     ) -> Flow {
         connection.session.fail_transaction();
         self.command_stats.rejected(spec);
+        if connection.session.caller.is_primary {
+            self.shared.replication.counters.note_primary_error(spec, error.0.as_bytes());
+        }
         self.answer_error(connection, error)
     }
 

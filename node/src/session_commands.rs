@@ -31,6 +31,10 @@ impl Core {
             Ok(flow) => flow,
             Err(error) => {
                 self.command_stats.error(error.0.as_bytes());
+                if connection.session.caller.is_primary {
+                    let counters = &self.shared.replication.counters;
+                    counters.note_primary_error(spec, error.0.as_bytes());
+                }
                 let protocol = connection.session.protocol;
                 Reply::new(connection.reply_buffer(), protocol).error(&error);
                 Flow::Next

@@ -476,6 +476,29 @@ fn a_command_that_does_not_belong_into_a_stream_breaks_the_link() {
     }
 }
 
+/// Only commands on keys of one shard were counted when they failed on the link; those of the session and of the
+/// node, EXEC, and those on several shards were not.
+#[test]
+fn every_command_of_a_primary_that_fails_is_counted() {
+    if testing_redis() {
+        return; // It does not count what is refused before it runs.
+    }
+    let primary = FakePrimary::honest();
+    let replica = linked(&primary);
+    let mut bad: Vec<Vec<u8>> =
+        [&["EXEC"][..], &["SWAPDB", "0", "99"], &["INCR", "new"], &["PING", "a", "b"]]
+            .map(frame)
+            .into();
+    // Some of these names are on the other shard.
+    bad.extend(["a", "b", "c", "d", "e", "f"].map(|name| frame(&["RENAME", "missing", name])));
+    let count = bad.len() as i64;
+    let all = [bad.concat(), frame(&["SET", "behind", "them"])].concat();
+    primary.send(&all);
+    wait_for_offset(&replica, OFFSET + all.len() as i64);
+    assert_eq!(number(&replica, "unexpected_error_replies"), count);
+    assert_eq!(replica.connect().run("GET behind"), Reply::bulk("them"));
+}
+
 #[test]
 fn a_link_that_broke_over_bad_bytes_is_resumed_when_they_are_good_again() {
     if testing_redis() {

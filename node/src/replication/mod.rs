@@ -20,6 +20,7 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ringfort_core::command::Spec;
 use ringfort_replication::failover::Failover;
 use ringfort_replication::identity::{Identity, Replid};
 use ringfort_replication::log::Log;
@@ -83,6 +84,19 @@ pub struct Counters {
     pub unexpected_errors: AtomicU64,
     /// Links that were broken because the primary sent what we do not know.
     pub unknown_commands: AtomicU64,
+}
+
+impl Counters {
+    /// A command of the primary failed here, which it did not do there: the data differ.
+    #[cold]
+    pub fn note_primary_error(&self, spec: &Spec, text: &[u8]) {
+        self.unexpected_errors.fetch_add(1, Relaxed);
+        crate::warning!(
+            "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
+            String::from_utf8_lossy(text),
+            spec.name
+        );
+    }
 }
 
 /// Whether data is being loaded, and how far that is.
