@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use common::replication::{
     PAIRS, Server, Stopped, Writer, assert_same_data, fill, follow, offset, promote, syncs,
     wait_for_link, wait_until_caught_up, write_bytes,
@@ -43,6 +45,46 @@ fn the_sibling_and_the_old_primary_follow_a_promoted_replica_without_a_full_sync
         let syncs = syncs(&new);
         assert_eq!((syncs.full, syncs.partial), (0, 2));
         assert_eq!(old.info("role"), "slave");
+    }
+}
+
+/// The place where the histories part was read after effects had been switched on: a message published, or a PING
+/// sent, just then counted as shared with the old primary, and a sibling with other bytes there could go on behind
+/// them. It is read before.
+#[test]
+fn what_is_published_during_a_promotion_belongs_to_the_new_history() {
+    let quiet = |server: Server| server.start().option("--repl-ping-replica-period", "3600").node();
+    let (old, new) = (quiet(Server::Ours(1)), quiet(Server::Ours(4)));
+    old.connect().run("SET a b");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Whatever fails, the publishers end.
+        let stop = StopOnDrop(&stop);
+        for number in 0..4 {
+            let (mut client, stop) = (new.connect(), stop.0);
+            scope.spawn(move || {
+                let channel = format!("channel:{number}");
+                let messages = vec![vec!["PUBLISH", &channel, "message"]; 20];
+                while !stop.load(Ordering::Relaxed) {
+                    client.pipeline(&messages);
+                }
+            });
+        }
+        for _ in 0..8 {
+            follow(&new, &old);
+            wait_for_link(&new);
+            wait_until_caught_up(&old, &new);
+            promote(&new);
+            assert_eq!(new.info("second_repl_offset"), (offset(&old) + 1).to_string());
+        }
+    });
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -181,6 +181,11 @@ pub async fn become_primary(core: &CoreHandle) {
     }
     stop_following(core).await;
     let stopped = stop_all(core).await;
+    // The histories part here. Once the role is known, PINGs and messages are appended, which are this node's own.
+    let replid = crate::start::random_replid();
+    let end = replication.log.end();
+    replication.identity().shift(replid, end);
+    replication.log.forget_database();
     replication.is_replica.store(false, Relaxed);
     let logged = replication.log.is_active();
     on_all_cores(core, move |core| {
@@ -188,10 +193,6 @@ pub async fn become_primary(core: &CoreHandle) {
         core.shard.effects.enabled = logged;
     })
     .await;
-    let replid = crate::start::random_replid();
-    let end = replication.log.end();
-    replication.identity().shift(replid, end);
-    replication.log.forget_database();
     crate::warning!(
         "Setting secondary replication ID, valid up to offset: {}. New replication ID is {replid}",
         end + 1
