@@ -457,6 +457,9 @@ impl Core {
             self.forget_link(&mut connection);
         }
         self.forget_replica(index, &mut connection);
+        if let Some(call) = connection.blocked_on {
+            self.calls.finish(call, Box::new(()));
+        }
         self.ring.close(connection.slot);
         self.clients.remove(&connection.id);
         self.forget_session(&mut connection);

@@ -201,6 +201,10 @@ impl Core {
             return;
         };
         connection.ended = true;
+        if let Some(call) = connection.blocked_on {
+            // What it waits for may never come.
+            self.calls.finish(call, Box::new(()));
+        }
         if connection.wait == Wait::None {
             connection.close_after_reply = true;
             self.mark_dirty(index, &mut connection);

@@ -97,6 +97,11 @@ impl Calls {
         }
     }
 
+    /// Nobody waits for call `number` any more.
+    pub fn forget(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
+
     /// A number that will be finished by somebody's message, and the future that waits for it.
     pub fn expect(&mut self) -> (u64, Answer) {
         self.start()

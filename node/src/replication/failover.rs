@@ -74,8 +74,8 @@ async fn watch(core: CoreHandle, replication: Arc<Replication>) {
         if lock(&replication.failover).stage() != Stage::WaitingForSync {
             return;
         }
-        if let Some((_, acked)) = acked {
-            acked.await;
+        if let Some(acked) = acked {
+            acked.arrives().await;
         }
     }
 }

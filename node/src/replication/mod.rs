@@ -25,8 +25,7 @@ use ringfort_replication::failover::Failover;
 use ringfort_replication::identity::{Identity, Replid};
 use ringfort_replication::log::Log;
 
-pub use ack::AckWaiters;
-pub use ack::next_ack;
+pub use ack::{AckWaiters, NextAck, next_ack};
 pub use failover::{command as failover, failover_word, writes_settled};
 pub use link::{Following, LinkReport, LinkState, PrimaryLink};
 pub use load::{LoadTarget, Loader, load_at_start, reload};

@@ -214,6 +214,8 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         // From here on clients write nothing more; what they had begun is still this primary's, and goes into its log.
         replication.is_replica.store(true, Relaxed);
         core.borrow().update_restrictions();
+        // Clients in WAIT would wait for ever.
+        core.borrow_mut().wake_ack_waiters();
         super::failover::writes_settled(core).await;
         let stopped = stop_all(core).await;
         on_all_cores(core, |core| {
