@@ -88,6 +88,31 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
+/// The core that FAILOVER ABORT came to ended the pause of writes while the core of the FAILOVER was still beginning
+/// it: where the end came first, writes were held back for ever. The steps of a failover are taken one by one.
+#[test]
+fn a_failover_that_is_aborted_at_once_leaves_no_core_paused() {
+    let primary = Server::Ours(4).node();
+    let replica = Server::Redis.node();
+    follow(&replica, &primary);
+    wait_for_link(&replica);
+    let _stopped = Stopped::stop(&replica);
+    // One client per core at least; behind their writes the replica is never in step.
+    let mut clients: Vec<Client> = (0..8).map(|_| primary.connect()).collect();
+    for round in 0..100 {
+        for client in &mut clients {
+            assert_eq!(client.run("SET a b"), Reply::ok());
+        }
+        let (one, others) = clients.split_first_mut().expect("eight of them");
+        one.send_command(&["FAILOVER"]);
+        let other = &mut others[round % 7];
+        eventually("the failover is aborted", || {
+            (other.run("FAILOVER ABORT") == Reply::ok()).then_some(())
+        });
+        assert_eq!(one.read(), Reply::ok());
+    }
+}
+
 #[test]
 fn an_old_primary_that_wrote_on_gets_everything_anew() {
     for (primary, replica) in PAIRS {

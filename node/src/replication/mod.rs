@@ -41,6 +41,8 @@ pub struct Replication {
     pub is_replica: AtomicBool,
     /// That is being changed.
     role_changes: AtomicBool,
+    /// The steps of a failover are being taken.
+    failover_steps: AtomicBool,
     /// Replicas that this node serves, whatever their stage.
     replicas: Mutex<Vec<Arc<Replica>>>,
     /// Per core, how many of its connections are sent the log.
@@ -154,6 +156,7 @@ impl Replication {
             identity: Mutex::new(Identity::new(replid)),
             is_replica: AtomicBool::new(false),
             role_changes: AtomicBool::new(false),
+            failover_steps: AtomicBool::new(false),
             replicas: Mutex::default(),
             readers: (0..cores).map(|_| AtomicUsize::new(0)).collect(),
             good_replicas: AtomicUsize::new(0),
