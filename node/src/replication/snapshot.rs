@@ -25,7 +25,7 @@ use ringfort_replication::rdb::writer;
 
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
-use crate::tasks::{CoreHandle, on_all_cores, sleep_ms};
+use crate::tasks::{CoreHandle, on_all_cores, on_core, sleep_ms};
 use crate::transaction::stop_all;
 
 use super::serve::{Waiting, full_resync_line};
@@ -130,11 +130,12 @@ impl SnapshotCore {
 
 /// Stops all shards, begins the snapshot on each, and reads the log's end. `log_it`: from here on there must be a log.
 async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, readers: usize) -> Cut {
-    let held = link::hold(core).await;
+    link::hold(core).await;
     let started_us = ringfort_net::clock::monotonic_us();
     let stopped = stop_all(core).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
-    let primary = !replication.is_replica();
+    // Not whether it is about to follow somebody: whose effects the log holds changes with all shards stopped.
+    let primary = !core.borrow().shard.settings.is_replica;
     if log_it && !replication.log.is_active() {
         // Writes were not counted so far: this is a new history.
         replication.identity().replace(crate::start::random_replid());
@@ -148,7 +149,8 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, reader
     })
     .await;
     // A primary says SELECT behind the cut; a replica's stream goes on in the database where it stands.
-    let database = if primary { None } else { Some(held.stream_database as u32) };
+    let stream_database = on_core(core, 0, |core| core.stream_database as u32).await;
+    let database = (!primary).then_some(stream_database);
     if primary {
         replication.log.forget_database();
     }
@@ -158,7 +160,7 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, reader
     let readers = (0..readers).map(|_| replication.log.reader_at(offset)).collect();
     stopped.release(core);
     let cut_us = ringfort_net::clock::monotonic_us() - started_us;
-    held.release(core).await;
+    link::release(core).await;
     let mut sizes = vec![DatabaseSize::default(); parts[0].0.len()];
     let mut dirty = 0;
     for (part, changes) in parts {

@@ -168,32 +168,17 @@ fn is_drained(connection: &Connection) -> bool {
     connection.remote == 0 && connection.wait != Wait::Task
 }
 
-/// The link begins nothing until [`Held::release`].
-pub struct Held {
-    was_replica: bool,
-    /// The database that the stream stands in.
-    pub stream_database: usize,
+/// Lets the link finish what it began, and begin nothing more until [`release`]: the data then are those of the log's
+/// end. Also where there is no link: one may come.
+pub async fn hold(core: &CoreHandle) {
+    on_core(core, 0, |core| core.link_holds += 1).await;
+    while !on_core(core, 0, |core| core.link_is_drained()).await {
+        sleep_ms(core, 1).await;
+    }
 }
 
-/// Lets the link finish what it began, and begin nothing more: the data then are those of the log's end.
-pub async fn hold(core: &CoreHandle) -> Held {
-    let was_replica = core.borrow().shared.replication.is_replica();
-    if was_replica {
-        on_core(core, 0, |core| core.link_holds += 1).await;
-        while !on_core(core, 0, |core| core.link_is_drained()).await {
-            sleep_ms(core, 1).await;
-        }
-    }
-    let stream_database = on_core(core, 0, |core| core.stream_database).await;
-    Held { was_replica, stream_database }
-}
-
-impl Held {
-    pub async fn release(self, core: &CoreHandle) {
-        if self.was_replica {
-            on_core(core, 0, Core::end_hold).await;
-        }
-    }
+pub async fn release(core: &CoreHandle) {
+    on_core(core, 0, Core::end_hold).await;
 }
 
 /// Follows the primary that core 0 was told to follow, until it is told otherwise. Runs on core 0.
