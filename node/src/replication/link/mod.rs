@@ -199,7 +199,9 @@ pub async fn follow(core: CoreHandle, attempt: u64) {
         if !following.linked || following.at_fault {
             sleep_ms(&core, following.retry_ms).await;
         }
-        if let Some(following) = &mut core.borrow_mut().following {
+        let following = &mut core.borrow_mut().following;
+        // Another primary may be followed by now.
+        if let Some(following) = following.as_mut().filter(|now| now.attempt == attempt) {
             following.linked = false;
             if std::mem::take(&mut following.at_fault) {
                 following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
