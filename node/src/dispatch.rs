@@ -321,6 +321,12 @@ impl Core {
             // Messages that the last command brought about come between the two replies.
             self.take_late(index, connection);
         }
+        if connection.replica.as_ref().is_some_and(|replica| replica.is_linked())
+            && !crate::replication::is_for_replicas(spec)
+        {
+            crate::warning!("Replica {} sent '{}': closing the link.", connection.peer, spec.name);
+            return Flow::Close;
+        }
         let session = &mut connection.session;
         if !session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
             return self.reject(connection, spec, Error::NO_AUTH);

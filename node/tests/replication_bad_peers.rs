@@ -794,6 +794,39 @@ fn a_replica_that_acknowledges_the_future_is_nobody_s_harm() {
     assert_same_data(&[&primary, &second]);
 }
 
+/// A linked replica of the test, behind its snapshot.
+fn linked_replica(primary: &Node) -> Client {
+    let (mut client, answer) = ask(primary, &["eof", "psync2"], "?", -1);
+    read_snapshot(&mut client);
+    let offset = answer.rsplit(' ').next().expect("FULLRESYNC replid offset");
+    client.send_command(&["REPLCONF", "ACK", offset]);
+    client
+}
+
+fn wait_until_gone(primary: &Node) {
+    eventually("the replica is gone", || (primary.info("connected_slaves") == "0").then_some(()));
+}
+
+/// What a linked replica asked was answered into its stream (SUBSCRIBE, MONITOR, RESET), without a limit. Redis
+/// disconnects one that asks anything.
+#[test]
+fn a_linked_replica_is_not_answered() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let primary = server.node();
+        primary.connect().run("SET a b");
+        for command in ["SUBSCRIBE c", "GET a", "CLIENT REPLY ON", "HELLO 3", "MULTI", "WAIT 1 0"] {
+            let mut replica = linked_replica(&primary);
+            let words: Vec<&str> = command.split(' ').collect();
+            replica.send_command(&words);
+            let stream = replica.read_to_close();
+            // A PING may have come.
+            let stream = String::from_utf8_lossy(&stream).replace("*1\r\n$4\r\nPING\r\n", "");
+            assert_eq!(stream, "", "{server:?}, {command}");
+            wait_until_gone(&primary);
+        }
+    }
+}
+
 #[test]
 fn a_replica_that_leaves_or_talks_nonsense_is_dropped_alone() {
     let primary = Server::Ours(2).node();

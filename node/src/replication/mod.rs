@@ -30,7 +30,7 @@ pub use failover::{command as failover, failover_word, writes_settled};
 pub use link::{Following, LinkReport, LinkState, PrimaryLink};
 pub use load::{LoadTarget, Loader, load_at_start, reload};
 pub use role::{become_primary, follow};
-pub use serve::{ReplicaSession, Stage};
+pub use serve::{ReplicaSession, Stage, is_for_replicas};
 pub use snapshot::{SnapshotCore, SnapshotReport, save, save_before_all};
 
 /// What all cores share: the log, and facts that change seldom, behind locks that nobody holds for long.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ringfort_core::args::{Args, OwnedArgs};
+use ringfort_core::command::{Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::session::ReplyMode;
 use ringfort_replication::failover::{PSYNC_REFUSED, may_take_over};
@@ -507,7 +508,8 @@ impl Core {
     pub fn send_to_replica(&mut self, connection: &mut Connection) {
         let log_end = self.shared.replication.log.end();
         let Some(replica) = connection.replica.as_mut() else { return };
-        if connection.is_sending || !connection.output.is_empty() {
+        // One that is being closed is sent nothing more: there might be no end to it.
+        if connection.is_sending || connection.close_after_reply || !connection.output.is_empty() {
             return;
         }
         let pieces = replica.next_pieces();
@@ -651,6 +653,13 @@ impl Core {
 
 /// Replies that may be unsent when a connection becomes a replica: what it asked before in one go.
 const OUTPUT_MAX: usize = 1 << 16;
+
+/// What a linked replica may send: how far it is, and a farewell. Replies to anything else would come into the stream,
+/// so it is disconnected over it, as by Redis.
+pub fn is_for_replicas(spec: &Spec) -> bool {
+    use SessionCommand::{Ping, Psync, Quit, Replconf, Sync};
+    matches!(spec.handler, Handler::Session(Ping | Psync | Quit | Replconf | Sync))
+}
 
 /// The line that begins a full sync.
 pub fn full_resync_line(replid: &Replid, offset: u64) -> String {
