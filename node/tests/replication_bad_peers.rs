@@ -827,6 +827,41 @@ fn a_linked_replica_is_not_answered() {
     }
 }
 
+/// Data that no socket buffer holds.
+fn fill_megabytes(node: &Node, megabytes: usize) {
+    let mut client = node.connect();
+    let value = vec![b'v'; 1 << 20];
+    for number in 0..megabytes {
+        let key = number.to_string();
+        assert_eq!(client.call(&[b"SET", key.as_bytes(), value.as_slice()]), Reply::ok());
+    }
+}
+
+/// A file that could not be read any further counted as sent: the replica waited for the rest of its snapshot and got
+/// the stream in its place. The link ends, so that it asks again.
+#[test]
+fn a_snapshot_whose_file_is_cut_short_ends_the_link() {
+    let primary = Server::Ours(2).start().option("--repl-diskless-sync", "no").node();
+    fill_megabytes(&primary, 40);
+    let (mut replica, _) = ask(&primary, &["psync2"], "?", -1);
+    let line = read_line(&mut replica);
+    let announced: u64 = line.strip_prefix('$').and_then(|text| text.parse().ok()).expect(&line);
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", primary.pid())).unwrap();
+    let is_file = |path: &std::path::PathBuf| {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        target.to_string_lossy().contains("temp-sync")
+    };
+    let files: Vec<_> = descriptors.map(|entry| entry.unwrap().path()).filter(is_file).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let file = std::fs::OpenOptions::new().write(true).open(path).expect("its file");
+        file.set_len(announced / 2).unwrap();
+    }
+    let got = replica.read_to_close().len() as u64;
+    assert!(got <= announced / 2, "{got} of {announced} bytes");
+    wait_until_gone(&primary);
+}
+
 #[test]
 fn a_replica_that_leaves_or_talks_nonsense_is_dropped_alone() {
     let primary = Server::Ours(2).node();

@@ -5,6 +5,7 @@
 //! position already stands at the cut, so the log keeps what comes after it.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64};
 use std::sync::{Arc, Mutex};
@@ -94,8 +95,8 @@ pub struct ReplicaSession {
     payload_ended: bool,
     /// All of it was sent.
     payload_sent: bool,
-    /// A snapshot that is sent from a file.
-    file: Option<std::fs::File>,
+    /// What is left of a snapshot that is sent from a file.
+    file: Option<std::io::Take<std::fs::File>>,
     /// Bytes of pieces in flight.
     sending_bytes: usize,
     /// Of these, bytes of a snapshot.
@@ -141,20 +142,21 @@ impl ReplicaSession {
         self.stage() == Stage::Online && !self.starts_on_ack && !self.rdb_only
     }
 
-    /// The next pieces to send; empty: nothing for now.
-    fn next_pieces(&mut self) -> Vec<Bytes> {
+    /// The next pieces to send; empty: nothing for now. Error: the snapshot's file is not what was announced.
+    fn next_pieces(&mut self) -> std::io::Result<Vec<Bytes>> {
         let mut pieces = Vec::new();
         let mut bytes = 0;
         if let Some(file) = &mut self.file
             && self.payload.is_empty()
         {
             let mut buffer = vec![0; FILE_BYTES];
-            match std::io::Read::read(file, &mut buffer) {
-                Ok(0) | Err(_) => {
+            match file.read(&mut buffer)? {
+                0 if file.limit() > 0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                0 => {
                     self.file = None;
                     self.payload_ended = true;
                 }
-                Ok(read) => {
+                read => {
                     buffer.truncate(read);
                     self.payload_bytes += read;
                     self.payload.push_back(buffer.into());
@@ -182,7 +184,7 @@ impl ReplicaSession {
             }
         }
         self.sending_bytes = bytes;
-        pieces
+        Ok(pieces)
     }
 }
 
@@ -461,8 +463,14 @@ impl Core {
             return;
         };
         let Some(replica) = connection.replica.as_mut() else { return };
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        replica.file = Some(file);
+        let bytes = match file.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(error) => {
+                crate::warning!("SYNC failed: {}", crate::config::os_error_text(&error));
+                return self.close_connection(waiting.index);
+            }
+        };
+        replica.file = Some(file.take(bytes));
         // The replica knows where the payload ends, and says nothing then.
         replica.starts_on_ack = false;
         replica.set_stage(Stage::Receiving);
@@ -512,7 +520,18 @@ impl Core {
         if connection.is_sending || connection.close_after_reply || !connection.output.is_empty() {
             return;
         }
-        let pieces = replica.next_pieces();
+        let pieces = match replica.next_pieces() {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                crate::warning!(
+                    "Failed sending the snapshot to replica {}: {}",
+                    connection.peer,
+                    crate::config::os_error_text(&error)
+                );
+                connection.close_after_reply = true;
+                return;
+            }
+        };
         if let Some(shared) = &replica.shared {
             shared.pending_bytes.store(replica.pending_bytes(log_end), Relaxed);
         }
