@@ -862,6 +862,21 @@ fn a_snapshot_whose_file_is_cut_short_ends_the_link() {
     wait_until_gone(&primary);
 }
 
+/// Any byte of a replica counted as a sign of life: one that sent newlines and read nothing of its snapshot held it, and
+/// the next, up for ever.
+#[test]
+fn a_replica_that_does_not_read_its_snapshot_is_given_up() {
+    let primary = Server::Ours(2).start().option("--repl-timeout", "1").node();
+    fill_megabytes(&primary, 40);
+    let (mut replica, _) = ask(&primary, &["eof", "psync2"], "?", -1);
+    eventually("the replica is given up", || {
+        let _ = replica.try_send(b"\n");
+        (primary.info("connected_slaves") == "0").then_some(())
+    });
+    let good = replica_of(&primary, Server::Ours(1));
+    assert_same_data(&[&primary, &good]);
+}
+
 #[test]
 fn a_replica_that_leaves_or_talks_nonsense_is_dropped_alone() {
     let primary = Server::Ours(2).node();

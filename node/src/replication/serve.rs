@@ -422,6 +422,10 @@ impl Core {
             return;
         };
         let Some(replica) = connection.replica.as_mut() else { return };
+        if let Some(shared) = &replica.shared {
+            // It may have waited for long.
+            shared.ack_ms.store(now_ms, Relaxed);
+        }
         replica.reader = reader;
         replica.streamer = streamer;
         replica.starts_on_ack = true;
@@ -459,6 +463,7 @@ impl Core {
 
     /// The snapshot lies in a file.
     pub fn send_file(&mut self, waiting: &Waiting, file: std::fs::File) {
+        let now_ms = self.now.mono_ms();
         let Some(connection) = self.connection_of(waiting.index, waiting.generation) else {
             return;
         };
@@ -471,6 +476,9 @@ impl Core {
             }
         };
         replica.file = Some(file.take(bytes));
+        if let Some(shared) = &replica.shared {
+            shared.ack_ms.store(now_ms, Relaxed);
+        }
         // The replica knows where the payload ends, and says nothing then.
         replica.starts_on_ack = false;
         replica.set_stage(Stage::Receiving);
@@ -515,6 +523,7 @@ impl Core {
     /// Sends a replica's next bytes, if nothing of its is on the way.
     pub fn send_to_replica(&mut self, connection: &mut Connection) {
         let log_end = self.shared.replication.log.end();
+        let now_ms = self.now.mono_ms();
         let Some(replica) = connection.replica.as_mut() else { return };
         // One that is being closed is sent nothing more: there might be no end to it.
         if connection.is_sending || connection.close_after_reply || !connection.output.is_empty() {
@@ -534,6 +543,9 @@ impl Core {
         };
         if let Some(shared) = &replica.shared {
             shared.pending_bytes.store(replica.pending_bytes(log_end), Relaxed);
+            if replica.sending_payload_bytes > 0 {
+                shared.ack_ms.store(now_ms, Relaxed);
+            }
         }
         if pieces.is_empty() {
             self.end_payload_if_sent(connection);
@@ -616,21 +628,26 @@ impl Core {
             .collect();
         for index in replicas {
             let Some(connection) = self.connection(index) else { continue };
-            // A newline while it loads is a sign of life.
-            let heard_ms = connection.active_ms;
+            let (heard_ms, is_sending) = (connection.active_ms, connection.is_sending);
             let Some(replica) = connection.replica.as_mut() else { continue };
             let Some(shared) = replica.shared.clone() else { continue };
             shared.pending_bytes.store(replica.pending_bytes(log_end), Relaxed);
+            let ack_ms = shared.ack_ms.load(Relaxed);
+            let last_ms = match replica.stage() {
+                // Only that it takes the snapshot counts: one that says newlines and reads nothing would hold it up.
+                Stage::Receiving if is_sending => ack_ms,
+                // The snapshot has nothing for it right now.
+                Stage::Receiving if !replica.payload_sent => now_ms,
+                // A newline while it loads is a sign of life.
+                _ => heard_ms.max(ack_ms),
+            };
             match replica.stage() {
                 Stage::Waiting if now_ms - replica.sent_newline_ms >= NEWLINE_MS => {
                     replica.sent_newline_ms = now_ms;
                     connection.output.push(b'\n');
                     self.list_dirty(index);
                 }
-                Stage::Receiving | Stage::Online
-                    if now_ms.saturating_sub(heard_ms.max(shared.ack_ms.load(Relaxed)))
-                        > timeout_ms =>
-                {
+                Stage::Receiving | Stage::Online if now_ms.saturating_sub(last_ms) > timeout_ms => {
                     crate::warning!("Disconnecting timedout replica: {}", connection.peer);
                     self.close_connection(index);
                 }
