@@ -142,6 +142,11 @@ impl ReplicaSession {
         self.stage() == Stage::Online && !self.starts_on_ack && !self.rdb_only
     }
 
+    /// All of the snapshot was given to sends.
+    fn has_whole_payload(&self) -> bool {
+        self.payload_ended && self.payload.is_empty()
+    }
+
     /// The next pieces to send; empty: nothing for now. Error: the snapshot's file is not what was announced.
     fn next_pieces(&mut self) -> std::io::Result<Vec<Bytes>> {
         let mut pieces = Vec::new();
@@ -393,7 +398,9 @@ impl Core {
         }
         shared.ack.fetch_max(offset, Relaxed);
         shared.ack_ms.store(self.now.mono_ms(), Relaxed);
-        let has_it = replica.stage() == Stage::Receiving && replica.payload_sent;
+        // It may have the last piece before we know that it was sent.
+        let has_it =
+            replica.stage() == Stage::Receiving && replica.has_whole_payload() && !replica.rdb_only;
         if has_it && std::mem::take(&mut replica.starts_on_ack) {
             replica.set_stage(Stage::Online);
             crate::notice!(
@@ -700,4 +707,25 @@ pub fn is_for_replicas(spec: &Spec) -> bool {
 /// The line that begins a full sync.
 pub fn full_resync_line(replid: &Replid, offset: u64) -> String {
     format!("+FULLRESYNC {replid} {offset}\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A replica that acknowledged before the end of the last send was known was not listened to, and the stream
+    /// began with its next acknowledgement, a second later.
+    #[test]
+    fn a_replica_may_have_its_snapshot_while_the_last_piece_is_in_flight() {
+        let last = Bytes::from_static(b"last");
+        let mut replica = ReplicaSession {
+            payload: [last.clone()].into(),
+            payload_bytes: last.len(),
+            ..ReplicaSession::default()
+        };
+        replica.payload_ended = true;
+        assert!(!replica.has_whole_payload());
+        assert_eq!(replica.next_pieces().unwrap(), [last]);
+        assert!(replica.has_whole_payload() && !replica.payload_sent);
+    }
 }
