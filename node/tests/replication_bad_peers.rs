@@ -877,6 +877,17 @@ fn a_replica_that_does_not_read_its_snapshot_is_given_up() {
     assert_same_data(&[&primary, &good]);
 }
 
+/// A client that told of itself as a replica does, and then asked for nothing, was exempt from `timeout`.
+#[test]
+fn a_client_that_only_announces_itself_is_closed_when_it_idles() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let node = server.start().option("--timeout", "1").node();
+        let mut client = node.connect();
+        assert_eq!(client.run("REPLCONF listening-port 1"), Reply::ok());
+        assert_eq!(client.read_to_close(), b"", "{server:?}");
+    }
+}
+
 #[test]
 fn a_replica_that_leaves_or_talks_nonsense_is_dropped_alone() {
     let primary = Server::Ours(2).node();
