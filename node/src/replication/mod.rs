@@ -27,7 +27,7 @@ use ringfort_replication::log::Log;
 
 pub use ack::{AckWaiters, NextAck, next_ack};
 pub use failover::{command as failover, failover_word, writes_settled};
-pub use link::{Following, LinkReport, LinkState, PrimaryLink};
+pub use link::{Following, LinkReport, LinkState, PrimaryLink, take_output as take_link_output};
 pub use load::{LoadTarget, Loader, load_at_start, reload};
 pub use role::{become_primary, follow};
 pub use serve::{ReplicaSession, Stage, is_for_replicas};

@@ -136,6 +136,26 @@ enum Phase {
 }
 
 impl PrimaryLink {
+    fn new(phase: Phase, ended: u64, now_ms: u64) -> PrimaryLink {
+        PrimaryLink {
+            phase,
+            ended,
+            unapplied: Vec::new(),
+            begun_bytes: 0,
+            whole_bytes: 0,
+            logged_bytes: 0,
+            marks: VecDeque::new(),
+            ack_asked: false,
+            ack_asked_at: None,
+            whole_in_run: None,
+            held: false,
+            closing: false,
+            sent_ms: now_ms,
+            last_io_ms: now_ms,
+            output: Vec::new(),
+        }
+    }
+
     pub fn is_streaming(&self) -> bool {
         matches!(self.phase, Phase::Stream)
     }
@@ -160,6 +180,16 @@ impl PrimaryLink {
             },
             _ => None,
         }
+    }
+}
+
+/// What the primary is told goes out with the next send, in the place of replies, which go nowhere. Until then it stays
+/// with the link.
+pub fn take_output(connection: &mut Connection) {
+    let Some(link) = connection.link.as_mut() else { return };
+    connection.output.clear();
+    if !link.closing && !connection.is_sending {
+        connection.output.append(&mut link.output);
     }
 }
 
@@ -302,23 +332,8 @@ impl Core {
         let mut session = Session { authenticated: true, ..Session::default() };
         session.caller.is_primary = true;
         let mut connection = Connection::new(id, token, slot, session, file, peer, local, now);
-        connection.link = Some(Box::new(PrimaryLink {
-            phase: Phase::Handshake(Box::new(handshake)),
-            ended,
-            unapplied: Vec::new(),
-            begun_bytes: 0,
-            whole_bytes: 0,
-            logged_bytes: 0,
-            marks: VecDeque::new(),
-            ack_asked: false,
-            ack_asked_at: None,
-            whole_in_run: None,
-            held: false,
-            closing: false,
-            sent_ms: now,
-            last_io_ms: now,
-            output: Vec::new(),
-        }));
+        let phase = Phase::Handshake(Box::new(handshake));
+        connection.link = Some(Box::new(PrimaryLink::new(phase, ended, now)));
         self.link_index = Some(index);
         self.advance_handshake(index, &mut connection, &[]);
         self.insert_connection(index, Box::new(connection));
@@ -461,13 +476,9 @@ impl Core {
         link.begun_bytes += bytes.len() as u64;
     }
 
-    /// At the end of a round: what has been applied goes into the log, and what the primary is owed to the output.
+    /// At the end of a round: what has been applied goes into the log, and the primary is told if it asked.
     /// `false`: the connection is done with.
     pub fn settle_link(&mut self, connection: &mut Connection) -> bool {
-        // Replies to a primary go nowhere.
-        if connection.link.as_ref().is_some_and(|link| link.is_streaming()) {
-            connection.output.clear();
-        }
         let (next_reply, first_owed) =
             (connection.owed_first + connection.owed.len() as u64, connection.owed_first);
         let is_settled = connection.wait != Wait::Task;
@@ -500,9 +511,6 @@ impl Core {
             link.ack_asked_at = None;
             link.sent_ms = self.now.mono_ms();
             push_ack(&mut link.output, self.shared.replication.log.end());
-        }
-        if !link.closing {
-            connection.output.append(&mut link.output);
         }
         !(link.closing && drained)
     }
@@ -632,4 +640,28 @@ fn push_ack(output: &mut Vec<u8>, offset: u64) {
     let digits = offset.to_string();
     let text = format!("*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n${}\r\n{digits}\r\n", digits.len());
     output.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An acknowledgement went to the connection's output at once. With a send under way it stayed there, and was
+    /// cleared away with the replies of the next round.
+    #[test]
+    fn an_acknowledgement_behind_a_send_goes_out_with_the_next() {
+        let mut connection = Connection::for_test();
+        let mut link = PrimaryLink::new(Phase::Stream, 0, 0);
+        link.output = b"an ack".to_vec();
+        connection.link = Some(Box::new(link));
+        connection.is_sending = true;
+        for _ in 0..2 {
+            connection.output.extend_from_slice(b"+OK\r\n");
+            take_output(&mut connection);
+            assert_eq!(connection.output, b"");
+        }
+        connection.is_sending = false;
+        take_output(&mut connection);
+        assert_eq!(connection.output, b"an ack");
+    }
 }
