@@ -495,27 +495,115 @@ fn a_command_that_nobody_knows_breaks_the_link_and_nothing_else() {
         frame(&["SET", "too few"]),
         frame(&["XADD", "stream", "*", "a", "b"]),
     ] {
-        let primary = FakePrimary::start(|number, _| match number {
-            1 => Answer::AndStay(counted(&snapshot())),
-            _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
-        });
-        let replica = linked(&primary);
-        let good = [frame(&["SELECT", "0"]), frame(&["SET", "a", "1"])].concat();
-        primary.send(&good);
-        let expected = OFFSET + good.len() as i64;
-        wait_for_offset(&replica, expected);
-        primary.send(&[bad, frame(&["SET", "a", "2"])].concat());
-        wait_for_link_down(&replica);
-        assert_eq!(offset(&replica), expected);
-        let mut client = replica.connect();
-        assert_eq!(client.run("GET a"), Reply::bulk("1"));
-        assert_eq!(client.run("GET new"), Reply::bulk("data"));
-        // Every try asks for the rest, none for everything.
-        primary.wait_until_asked(3);
-        for asked in &primary.asked()[1..] {
-            assert_eq!(*asked, (REPLID.to_owned(), expected + 1));
-        }
+        check_broken_link(bad, 3);
     }
+}
+
+/// A link that breaks over these bytes: what came before them is applied, they and what comes behind them
+/// are not, and each of so many questions of the replica is for the rest, none for everything.
+fn check_broken_link(bad: Vec<u8>, questions: usize) {
+    let what = bad.escape_ascii().to_string();
+    let primary = FakePrimary::start(|number, _| match number {
+        1 => Answer::AndStay(counted(&snapshot())),
+        _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
+    });
+    let replica = linked(&primary);
+    let good = [frame(&["SELECT", "0"]), frame(&["SET", "a", "1"])].concat();
+    primary.send(&good);
+    let expected = OFFSET + good.len() as i64;
+    wait_for_offset(&replica, expected);
+    primary.send(&[bad, frame(&["SET", "a", "2"])].concat());
+    wait_for_link_down(&replica);
+    assert_eq!(offset(&replica), expected, "{what}");
+    let mut client = replica.connect();
+    assert_eq!(client.run("GET a"), Reply::bulk("1"), "{what}");
+    assert_eq!(client.run("GET new"), Reply::bulk("data"), "{what}");
+    primary.wait_until_asked(questions);
+    for asked in &primary.asked()[1..] {
+        assert_eq!(*asked, (REPLID.to_owned(), expected + 1), "{what}");
+    }
+}
+
+/// A SELECT of a database that the replica does not have failed like any other command: what came behind it
+/// was written to the database before. It breaks the link.
+#[test]
+fn a_database_that_is_not_here_breaks_the_link() {
+    if testing_redis() {
+        return; // It goes on in the database before.
+    }
+    check_broken_link(frame(&["SELECT", "16"]), 2);
+    let parts: [&[&str]; 5] =
+        [&["MULTI"], &["SET", "a", "3"], &["SELECT", "16"], &["SET", "a", "4"], &["EXEC"]];
+    check_broken_link(parts.iter().flat_map(|part| frame(part)).collect(), 2);
+}
+
+/// The same for the database in which a snapshot says that the stream stands: it was used as it came, and the
+/// first write ended the process.
+#[test]
+fn a_stream_that_stands_in_a_database_that_is_not_here_is_not_followed() {
+    if testing_redis() {
+        return; // It goes on in database 0.
+    }
+    let mut bytes = b"REDIS0010\xfa\x0erepl-stream-db\x0216".to_vec();
+    bytes.extend_from_slice(&snapshot()[9..]);
+    let stream = [counted(&bytes), frame(&["SET", "a", "1"])].concat();
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(stream.clone()),
+        _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
+    });
+    let mut replica = Server::Ours(2).node();
+    follow_port(&replica, primary.port);
+    assert_eq!(primary.wait_until_asked(2), (REPLID.to_owned(), OFFSET + 1));
+    assert!(replica.wait_for_log("its stream stands in database 16"));
+    let mut client = replica.connect();
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+    assert_eq!(client.run("GET a"), Reply::NullBulk);
+}
+
+/// Commands for a node and not for its data ran when a primary sent them: SAVE and REPLICAOF waited for the link
+/// to be done with all it began, themselves among it, for ever; SHUTDOWN ended the replica; behind SUBSCRIBE or
+/// MONITOR every write was refused, and counted as applied. They break the link.
+#[test]
+fn a_command_that_does_not_belong_into_a_stream_breaks_the_link() {
+    if testing_redis() {
+        return; // It runs them.
+    }
+    for bad in [
+        "SAVE",
+        "REPLICAOF NO ONE",
+        "SHUTDOWN NOSAVE",
+        "DEBUG RELOAD",
+        "SUBSCRIBE channel",
+        "MONITOR",
+        "RESET",
+        "QUIT",
+    ] {
+        let words: Vec<&str> = bad.split(' ').collect();
+        check_broken_link(frame(&words), 2);
+    }
+}
+
+/// Only commands on keys of one shard were counted when they failed on the link; those of the session and of the
+/// node, EXEC, and those on several shards were not.
+#[test]
+fn every_command_of_a_primary_that_fails_is_counted() {
+    if testing_redis() {
+        return; // It does not count what is refused before it runs.
+    }
+    let primary = FakePrimary::honest();
+    let replica = linked(&primary);
+    let mut bad: Vec<Vec<u8>> =
+        [&["EXEC"][..], &["SWAPDB", "0", "99"], &["INCR", "new"], &["PING", "a", "b"]]
+            .map(frame)
+            .into();
+    // Some of these names are on the other shard.
+    bad.extend(["a", "b", "c", "d", "e", "f"].map(|name| frame(&["RENAME", "missing", name])));
+    let count = bad.len() as i64;
+    let all = [bad.concat(), frame(&["SET", "behind", "them"])].concat();
+    primary.send(&all);
+    wait_for_offset(&replica, OFFSET + all.len() as i64);
+    assert_eq!(number(&replica, "unexpected_error_replies"), count);
+    assert_eq!(replica.connect().run("GET behind"), Reply::bulk("them"));
 }
 
 #[test]
@@ -811,6 +899,100 @@ fn a_replica_that_acknowledges_the_future_is_nobody_s_harm() {
     assert_same_data(&[&primary, &honest]);
     let second = replica_of(&primary, Server::Ours(1));
     assert_same_data(&[&primary, &second]);
+}
+
+/// A linked replica of the test, behind its snapshot.
+fn linked_replica(primary: &Node) -> Client {
+    let (mut client, answer) = ask(primary, &["eof", "psync2"], "?", -1);
+    read_snapshot(&mut client);
+    let offset = answer.rsplit(' ').next().expect("FULLRESYNC replid offset");
+    client.send_command(&["REPLCONF", "ACK", offset]);
+    client
+}
+
+fn wait_until_gone(primary: &Node) {
+    eventually("the replica is gone", || (primary.info("connected_slaves") == "0").then_some(()));
+}
+
+/// What a linked replica asked was answered into its stream (SUBSCRIBE, MONITOR, RESET), without a limit. Redis
+/// disconnects one that asks anything.
+#[test]
+fn a_linked_replica_is_not_answered() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let primary = server.node();
+        primary.connect().run("SET a b");
+        for command in ["SUBSCRIBE c", "GET a", "CLIENT REPLY ON", "HELLO 3", "MULTI", "WAIT 1 0"] {
+            let mut replica = linked_replica(&primary);
+            let words: Vec<&str> = command.split(' ').collect();
+            replica.send_command(&words);
+            let stream = replica.read_to_close();
+            // A PING may have come.
+            let stream = String::from_utf8_lossy(&stream).replace("*1\r\n$4\r\nPING\r\n", "");
+            assert_eq!(stream, "", "{server:?}, {command}");
+            wait_until_gone(&primary);
+        }
+    }
+}
+
+/// Data that no socket buffer holds.
+fn fill_megabytes(node: &Node, megabytes: usize) {
+    let mut client = node.connect();
+    let value = vec![b'v'; 1 << 20];
+    for number in 0..megabytes {
+        let key = number.to_string();
+        assert_eq!(client.call(&[b"SET", key.as_bytes(), value.as_slice()]), Reply::ok());
+    }
+}
+
+/// A file that could not be read any further counted as sent: the replica waited for the rest of its snapshot and got
+/// the stream in its place. The link ends, so that it asks again.
+#[test]
+fn a_snapshot_whose_file_is_cut_short_ends_the_link() {
+    let primary = Server::Ours(2).start().option("--repl-diskless-sync", "no").node();
+    fill_megabytes(&primary, 40);
+    let (mut replica, _) = ask(&primary, &["psync2"], "?", -1);
+    let line = read_line(&mut replica);
+    let announced: u64 = line.strip_prefix('$').and_then(|text| text.parse().ok()).expect(&line);
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", primary.pid())).unwrap();
+    let is_file = |path: &std::path::PathBuf| {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        target.to_string_lossy().contains("temp-sync")
+    };
+    let files: Vec<_> = descriptors.map(|entry| entry.unwrap().path()).filter(is_file).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let file = std::fs::OpenOptions::new().write(true).open(path).expect("its file");
+        file.set_len(announced / 2).unwrap();
+    }
+    let got = replica.read_to_close().len() as u64;
+    assert!(got <= announced / 2, "{got} of {announced} bytes");
+    wait_until_gone(&primary);
+}
+
+/// Any byte of a replica counted as a sign of life: one that sent newlines and read nothing of its snapshot held it, and
+/// the next, up for ever.
+#[test]
+fn a_replica_that_does_not_read_its_snapshot_is_given_up() {
+    let primary = Server::Ours(2).start().option("--repl-timeout", "1").node();
+    fill_megabytes(&primary, 40);
+    let (mut replica, _) = ask(&primary, &["eof", "psync2"], "?", -1);
+    eventually("the replica is given up", || {
+        let _ = replica.try_send(b"\n");
+        (primary.info("connected_slaves") == "0").then_some(())
+    });
+    let good = replica_of(&primary, Server::Ours(1));
+    assert_same_data(&[&primary, &good]);
+}
+
+/// A client that told of itself as a replica does, and then asked for nothing, was exempt from `timeout`.
+#[test]
+fn a_client_that_only_announces_itself_is_closed_when_it_idles() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let node = server.start().option("--timeout", "1").node();
+        let mut client = node.connect();
+        assert_eq!(client.run("REPLCONF listening-port 1"), Reply::ok());
+        assert_eq!(client.read_to_close(), b"", "{server:?}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ use ringfort_replication::rdb::writer;
 
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
-use crate::tasks::{CoreHandle, on_all_cores, sleep_ms};
+use crate::tasks::{CoreHandle, on_all_cores, on_core, sleep_ms};
 use crate::transaction::{Stopped, stop_all};
 
 use super::serve::{Waiting, full_resync_line};
@@ -131,7 +131,6 @@ impl SnapshotCore {
 
 /// The node holds still until [`Still::end`]: its link begins nothing, and all shards are stopped.
 pub struct Still {
-    held: link::Held,
     stopped: Stopped,
     /// When it began to stop the shards, by the monotonic clock.
     since_us: u64,
@@ -139,15 +138,15 @@ pub struct Still {
 
 impl Still {
     pub async fn begin(core: &CoreHandle) -> Still {
-        let held = link::hold(core).await;
+        link::hold(core).await;
         let since_us = ringfort_net::clock::monotonic_us();
         let stopped = stop_all(core).await;
-        Still { held, stopped, since_us }
+        Still { stopped, since_us }
     }
 
     pub async fn end(self, core: &CoreHandle) {
         self.stopped.release(core);
-        self.held.release(core).await;
+        link::release(core).await;
     }
 }
 
@@ -168,7 +167,8 @@ async fn cut_still(
     readers: usize,
 ) -> Cut {
     let replication = Arc::clone(&core.borrow().shared.replication);
-    let primary = !replication.is_replica();
+    // Not whether it is about to follow somebody: whose effects the log holds changes with all shards stopped.
+    let primary = !core.borrow().shard.settings.is_replica;
     if log_it && !replication.log.is_active() {
         // Writes were not counted so far: this is a new history.
         replication.identity().replace(crate::start::random_replid());
@@ -182,7 +182,8 @@ async fn cut_still(
     })
     .await;
     // A primary says SELECT behind the cut; a replica's stream goes on in the database where it stands.
-    let database = if primary { None } else { Some(still.held.stream_database as u32) };
+    let stream_database = on_core(core, 0, |core| core.stream_database as u32).await;
+    let database = (!primary).then_some(stream_database);
     if primary {
         replication.log.forget_database();
     }

@@ -231,8 +231,7 @@ async fn finish_sync(core: CoreHandle, index: u32, generation: u32, receive: Rec
         Ok(()) => {
             crate::notice!("MASTER <-> REPLICA sync: Finished with success");
             let Some(mut connection) = core.take_connection(index) else { return };
-            connection.session.database = core.stream_database;
-            core.become_streaming(&mut connection);
+            core.become_streaming(index, &mut connection);
             if let Some(following) = &mut core.following {
                 following.retry_ms = RETRY_MS;
             }
