@@ -23,8 +23,10 @@ pub struct ShardSettings {
     pub notify: notify::Classes,
     /// The longest string value, in bytes.
     pub string_bytes_max: usize,
-    /// The RDB version that DUMP writes.
+    /// The RDB version that DUMP writes (`rdb-compat`).
     pub dump_version: u16,
+    /// Whether DUMP compresses what gets smaller by it (`rdbcompression`).
+    pub dump_compress: bool,
     /// On a replica expired keys are hidden, not deleted: the primary deletes them.
     pub is_replica: bool,
     /// While writes are paused (CLIENT PAUSE) they are not deleted either.
@@ -53,6 +55,7 @@ impl Default for ShardSettings {
             notify: notify::Classes::NONE,
             string_bytes_max: 512 << 20,
             dump_version: dump::VERSION,
+            dump_compress: true,
             is_replica: false,
             writes_held: false,
             active_expire: true,

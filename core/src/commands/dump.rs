@@ -17,10 +17,11 @@ use crate::store::{Key, OwnedEntry};
 /// DUMP key
 pub fn dump(cx: &mut Cx, args: &Args) -> CommandResult {
     let key = cx.keys.key(args.at(1));
-    let version = cx.keys.shard.settings.dump_version;
+    let settings = &cx.keys.shard.settings;
+    let (version, compress) = (settings.dump_version, settings.dump_compress);
     match cx.keys.read(&key) {
         None => cx.reply.null(),
-        Some(entry) => cx.reply.bulk(&dump::dump(&entry, version)),
+        Some(entry) => cx.reply.bulk(&dump::dump(&entry, version, compress)),
     }
     Ok(())
 }
@@ -59,9 +60,10 @@ pub fn restore(cx: &mut Cx, args: &Args) -> CommandResult {
         StoredValue::Integer(number) => OwnedEntry::integer(key.bytes, number, expire_at, access),
     };
     // A replica may know no newer version than ours.
-    let own_version = keys.shard.settings.dump_version;
-    let rewritten = version > own_version && keys.shard.effects.enabled;
-    let rewritten = rewritten.then(|| dump::dump(&entry.get(), own_version));
+    let settings = &keys.shard.settings;
+    let rewritten = version > settings.dump_version && keys.shard.effects.enabled;
+    let rewritten =
+        rewritten.then(|| dump::dump(&entry.get(), settings.dump_version, settings.dump_compress));
     keys.put(&key, entry);
     keys.notify(&key, Classes::NEW, "new");
     keys.changed(&key, Classes::GENERIC, "restore");
@@ -185,6 +187,10 @@ mod tests {
         test.check(&[("GET b", "\"12\""), ("OBJECT ENCODING b", "\"int\""), ("TTL b", "-1")]);
         test.shard.settings.dump_version = 9;
         assert!(test.run("DUMP a").starts_with("\"\\x00\\xc0\\x0c\\t\\x00"));
+        test.run(&format!("SET a {}", "a".repeat(30)));
+        assert!(test.run("DUMP a").starts_with("\"\\x00\\xc3"));
+        test.shard.settings.dump_compress = false;
+        assert!(test.run("DUMP a").starts_with("\"\\x00\\x1eaaa"));
     }
 
     #[test]

@@ -14,11 +14,11 @@ pub const VERSION: u16 = 10;
 const REDIS_VERSION_MAX: u16 = 12;
 const VALKEY_VERSIONS: std::ops::RangeInclusive<u16> = 80..=81;
 
-/// The payload of an entry's value, compressed if that makes it smaller.
-pub fn dump(entry: &EntryRef, version: u16) -> Vec<u8> {
+/// The payload of an entry's value. With `compress`, a value that gets smaller by it is compressed.
+pub fn dump(entry: &EntryRef, version: u16, compress: bool) -> Vec<u8> {
     let mut body = vec![STRING];
     match entry.value() {
-        Value::Bytes(bytes) => string::write(&mut body, bytes, true),
+        Value::Bytes(bytes) => string::write(&mut body, bytes, compress),
         Value::Integer(number) => string::write_integer(&mut body, number),
     }
     sealed(body, version)
@@ -76,9 +76,9 @@ mod tests {
     fn a_payload_is_that_of_redis() {
         // What redis-server 7.0 answers to DUMP after SET k 7 and SET k hello.
         let seven = OwnedEntry::integer(b"k", 7, None, 0);
-        assert_eq!(dump(&seven.get(), 10), b"\x00\xc0\x07\x0a\x00t\xcdH\xa2\x83\xab\xce\x92");
+        assert_eq!(dump(&seven.get(), 10, true), b"\x00\xc0\x07\x0a\x00t\xcdH\xa2\x83\xab\xce\x92");
         let hello = OwnedEntry::string(b"k", b"hello", None, 0);
-        assert_eq!(dump(&hello.get(), 10), b"\x00\x05hello\x0a\x00cr\xdfve4 \n");
+        assert_eq!(dump(&hello.get(), 10, true), b"\x00\x05hello\x0a\x00cr\xdfve4 \n");
     }
 
     #[test]
@@ -110,9 +110,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_dumped_is_loaded(value in prop::collection::vec(0u8..5, 0..500)) {
+        fn what_is_dumped_is_loaded(
+            value in prop::collection::vec(0u8..5, 0..500),
+            compress: bool,
+        ) {
             let entry = OwnedEntry::string(b"k", &value, None, 0);
-            let payload = dump(&entry.get(), 10);
+            let payload = dump(&entry.get(), 10, compress);
             prop_assert_eq!(load(&payload).unwrap().value.to_vec(), value);
         }
 
