@@ -6,8 +6,8 @@
 //!
 //! Deliberately absent: where the bytes go, the frame around them, and how often a step is taken.
 
-use crate::shard::{Policy, Shard};
-use crate::store::{CaptureOptions, Captured, Detached, HintKind};
+use crate::shard::Shard;
+use crate::store::{CaptureOptions, Captured, Detached};
 
 /// What a database held at the cut, on one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,18 +32,13 @@ pub struct Options {
 /// # Panics
 /// If the last snapshot is still under way ([`is_under_way`]).
 pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
-    let policy = shard.settings.maxmemory_policy;
-    let hint = match policy {
-        Policy::AllKeysLru | Policy::VolatileLru => HintKind::Idle,
-        _ if policy.is_lfu() => HintKind::Frequency,
-        _ => HintKind::None,
-    };
     let Options { compress, reference_bytes_min, now } = options;
-    let options = CaptureOptions { hint, compress, reference_bytes_min, now };
+    let settings = shard.settings.clone();
+    let options = CaptureOptions { settings, compress, reference_bytes_min, now };
     let databases = shard.databases.iter_mut().enumerate();
     databases
         .map(|(number, database)| {
-            database.begin_capture(number, options);
+            database.begin_capture(number, options.clone());
             DatabaseSize { keys: database.len() as u64, expiring: database.expiring_len() as u64 }
         })
         .collect()

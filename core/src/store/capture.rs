@@ -17,30 +17,23 @@ use super::database::{Block, Database};
 use super::detached::Detached;
 use super::entry::EntryRef;
 use super::scan::Cursor;
-use crate::rdb::entry::{AccessHint, write_entry, write_entry_front};
+use crate::eviction::access_hint;
+use crate::rdb::entry::{write_entry, write_entry_front};
 use crate::rdb::pieces::Pieces;
+use crate::shard::ShardSettings;
 use crate::slot::BLOCK_SLOTS;
 
 /// How entries are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CaptureOptions {
-    /// What is said of an entry's last uses.
-    pub hint: HintKind,
+    /// The shard's at the cut: they say what an entry's access clock means.
+    pub settings: ShardSettings,
     /// Whether long strings are compressed; they are then never sent by reference.
     pub compress: bool,
     /// Values outside of their entry are sent by reference from this length on, in bytes.
     pub reference_bytes_min: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
     pub now: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HintKind {
-    None,
-    /// The access clock counts seconds.
-    Idle,
-    /// The access clock is that of LFU: its counter.
-    Frequency,
 }
 
 /// What is still to be taken of a database, and what was handed over and not fetched yet.
@@ -81,7 +74,8 @@ impl Capture {
             return;
         }
         self.entries += 1;
-        let hint = self.options.hint(entry.access());
+        let CaptureOptions { settings, now, .. } = &self.options;
+        let hint = access_hint(entry.access(), settings, *now);
         let (key, expire_at) = (entry.key(), entry.expire_at());
         if !self.options.compress
             && let Some(value) = entry.share_large_from(self.options.reference_bytes_min)
@@ -106,18 +100,6 @@ impl Capture {
                 None => (BLOCK_SLOTS, 0),
             };
             self.emptied.push(EmptiedBlock { block, table, position });
-        }
-    }
-}
-
-impl CaptureOptions {
-    fn hint(&self, access: u32) -> AccessHint {
-        match self.hint {
-            HintKind::None => AccessHint::None,
-            HintKind::Idle => {
-                AccessHint::IdleSeconds(crate::eviction::idle_seconds(access, self.now))
-            }
-            HintKind::Frequency => AccessHint::Frequency((access & 0xff) as u8),
         }
     }
 }
