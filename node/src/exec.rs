@@ -70,9 +70,15 @@ pub fn exec(
         let started = Ticks::now();
         connection.wrote = true;
         core.publish_effects();
-        run_here(core, index, connection, transaction.queued);
+        // Events go to other cores, before which a core publishes what it has: they wait for the whole transaction.
+        let events =
+            core.collect_key_events(|core| run_here(core, index, connection, transaction.queued));
         let mut effects = core.shard.effects.take();
         core.publish_transaction(&mut effects);
+        if !events.is_empty() {
+            core.shard.events.list = events;
+            core.publish_key_events();
+        }
         core.timed_until = started;
         core.count_command(spec, args, connection.id, false);
         core.feed_monitors(connection, args, spec);
