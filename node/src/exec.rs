@@ -104,11 +104,21 @@ fn shards_of(core: &Core, connection: &Connection, transaction: &Transaction) ->
     let mut shards = watched_shards(core, connection);
     for (spec, args) in &transaction.queued {
         shards = shards.union(match spec.handler {
-            Handler::Keys(_) => core.shards_of(spec, &args.args()),
+            Handler::Keys(_) => keys_shards(core, spec, &args.args()),
             Handler::Node(_) => ShardSet::all(core.cores),
             _ => ShardSet::default(),
         });
     }
+    if shards.is_empty() {
+        shards.insert(core.id);
+    }
+    shards
+}
+
+/// Where a command on keys runs. One that names no key runs here, and must have this shard stopped like any other:
+/// the effects that are found behind it are then sure to be its own.
+fn keys_shards(core: &Core, spec: &'static Spec, args: &Args) -> ShardSet {
+    let mut shards = core.shards_of(spec, args);
     if shards.is_empty() {
         shards.insert(core.id);
     }
@@ -219,16 +229,12 @@ async fn run(
         }
         match spec.handler {
             Handler::Keys(_) => {
-                let on = core.borrow().shards_of(spec, &args.args());
-                let home = core.borrow().id;
-                match (on.len(), on.single()) {
-                    (0, _) => {
-                        phase.entry(home).or_default().push((at, spec, args, client.database))
-                    }
-                    (_, Some(shard)) => {
+                let on = keys_shards(&core.borrow(), spec, &args.args());
+                match on.single() {
+                    Some(shard) => {
                         phase.entry(shard).or_default().push((at, spec, args, client.database));
                     }
-                    _ => {
+                    None => {
                         run_phase(&client, &mut phase, &mut replies).await;
                         replies[at] = multi_shard::run_stopped(&client, spec, &args, on).await;
                     }
