@@ -142,6 +142,19 @@ fn saves_do_not_run_into_each_other() {
     wait_for_background_save(&mut client);
 }
 
+/// BGSAVE inside EXEC noted that a save was to follow, and only the end of another snapshot looked at the note. Now the
+/// cron does as well.
+#[test]
+fn a_background_save_inside_a_transaction_follows_it() {
+    let node = Node::ringfort(2);
+    let mut client = node.connect();
+    client.run("SET a b");
+    client.run("MULTI");
+    client.run("BGSAVE");
+    assert_eq!(client.run("EXEC").members()[0].text(), "Background saving scheduled");
+    eventually("the file is written", || file(&node).exists().then_some(()));
+}
+
 #[test]
 fn lastsave_and_info_tell_of_saves() {
     let node = Node::ringfort(2);
