@@ -9,7 +9,7 @@ use ringfort_core::error::Error;
 use crate::client::Client;
 use crate::config::ShutdownOn;
 use crate::core::Core;
-use crate::pause::PauseMode;
+use crate::pause::{PauseBy, PauseMode};
 use crate::replication::{self, next_ack};
 use crate::startup::ShutdownSignal;
 use crate::tasks::{CoreHandle, on_all_cores};
@@ -96,7 +96,7 @@ async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
     }
     replication.shutdown_deadline_ms.store(0, Relaxed);
     if replication.shutdown.swap(NONE, Relaxed) == ABORTED {
-        on_all_cores(core, Core::end_pause).await;
+        on_all_cores(core, |core| core.end_pause(PauseBy::Shutdown)).await;
         crate::notice!("Shutdown manually aborted.");
         return false;
     }
@@ -106,12 +106,13 @@ async fn shut_down(core: &CoreHandle, how: ShutdownOn) -> bool {
     if (how.save || save_points) && !how.nosave && !partial {
         crate::notice!("Saving the final RDB snapshot before exiting.");
         // What is written from here on would be in no file.
-        on_all_cores(core, |core| core.start_pause(u64::MAX, PauseMode::Write)).await;
+        on_all_cores(core, |core| core.start_pause(PauseBy::Shutdown, u64::MAX, PauseMode::Write))
+            .await;
         replication::writes_settled(core).await;
         if let Err(error) = replication::save_before_all(core).await {
             if !how.force {
                 crate::warning!("Error trying to save the DB, can't exit: {error}");
-                on_all_cores(core, Core::end_pause).await;
+                on_all_cores(core, |core| core.end_pause(PauseBy::Shutdown)).await;
                 return false;
             }
             crate::warning!("Error trying to save the DB. Exit anyway.");
@@ -131,7 +132,10 @@ async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
     let now_ms = ringfort_net::clock::monotonic_us() / 1000;
     let deadline_ms = now_ms + timeout_ms;
     core.borrow().shared.replication.shutdown_deadline_ms.store(deadline_ms, Relaxed);
-    on_all_cores(core, move |core| core.start_pause(deadline_ms + 1000, PauseMode::Write)).await;
+    on_all_cores(core, move |core| {
+        core.start_pause(PauseBy::Shutdown, deadline_ms + 1000, PauseMode::Write)
+    })
+    .await;
     let (replication, end) = {
         let mut core = core.borrow_mut();
         let replication = Arc::clone(&core.shared.replication);
