@@ -244,6 +244,21 @@ fn a_signal_stops_and_saves_as_the_command_does() {
     assert_eq!(digest(&node), expected);
 }
 
+/// A second signal during the last save began a shutdown of its own, whose save interrupted the first: that one failed,
+/// and let clients write on what was in no file. Now whoever asks again waits for the save that is under way.
+#[test]
+fn a_second_signal_lets_the_last_save_finish() {
+    let mut node = Start::ringfort(2).configuration("save 3600 100000\n").node();
+    node.connect().run("DEBUG POPULATE 1000000 key 100");
+    node.signal(15);
+    assert!(node.wait_for_log("Saving the final RDB snapshot before exiting"));
+    node.signal(15);
+    assert!(node.wait().success());
+    assert!(!node.log().contains("Error"), "{}", node.log());
+    node.start_again();
+    assert_eq!(node.connect().run("DBSIZE"), Reply::Integer(1_000_000));
+}
+
 #[test]
 fn a_killed_node_starts_with_its_last_file() {
     let mut node = Node::ringfort(2);
