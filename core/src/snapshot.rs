@@ -83,3 +83,29 @@ fn next_database(shard: &Shard) -> Option<usize> {
 pub fn give_up(shard: &mut Shard) {
     shard.databases.iter_mut().for_each(|database| database.give_up_capture());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::{NOW, TestShard};
+    use crate::rdb::opcode;
+    use crate::shard::Policy;
+
+    /// The counter was written as it stood when the key was last used: a key that nobody had asked for since came back
+    /// as one in use. It is now the counter of the cut, as OBJECT FREQ shows it.
+    #[test]
+    fn a_snapshot_holds_the_counters_of_its_cut() {
+        let mut test = TestShard::default();
+        test.shard.settings.maxmemory_policy = Policy::AllKeysLfu;
+        test.run("SET a b");
+        let later = NOW + 3 * 60_000;
+        let options = Options { compress: false, reference_bytes_min: 1024, now: later };
+        begin(&mut test.shard, options);
+        let captured = step(&mut test.shard, 1024, 100, &mut Vec::new()).expect("one key");
+        let bytes = captured.bytes.into_list().concat();
+        test.now = later;
+        let counter = test.run("OBJECT FREQ a");
+        assert_eq!(counter, "2");
+        assert_eq!(bytes[..2], [opcode::FREQUENCY, 2], "{bytes:?}");
+    }
+}
