@@ -27,8 +27,10 @@ pub struct ShardSettings {
     pub string_bytes_max: usize,
     /// How large packed collections may get.
     pub limits: Limits,
-    /// The RDB version that DUMP writes.
+    /// The RDB version that DUMP writes (`rdb-compat`).
     pub dump_version: u16,
+    /// Whether DUMP compresses what gets smaller by it (`rdbcompression`).
+    pub dump_compress: bool,
     /// On a replica expired keys are hidden, not deleted: the primary deletes them.
     pub is_replica: bool,
     /// While writes are paused (CLIENT PAUSE) they are not deleted either.
@@ -42,7 +44,7 @@ pub struct ShardSettings {
 impl ShardSettings {
     /// How DUMP writes.
     pub fn dump_format(&self) -> Format {
-        Format { version: self.dump_version, compress: true }
+        Format { version: self.dump_version, compress: self.dump_compress }
     }
 
     /// Expired keys are hidden, not deleted.
@@ -63,6 +65,7 @@ impl Default for ShardSettings {
             string_bytes_max: 512 << 20,
             limits: Limits::default(),
             dump_version: dump::VERSION,
+            dump_compress: true,
             is_replica: false,
             writes_held: false,
             active_expire: true,

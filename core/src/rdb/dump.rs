@@ -115,9 +115,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_dumped_is_loaded(value in prop::collection::vec(0u8..5, 0..500)) {
+        fn what_is_dumped_is_loaded(
+            value in prop::collection::vec(0u8..5, 0..500),
+            compress: bool,
+        ) {
             let entry = OwnedEntry::string(b"k", &value, None, 0);
-            let payload = dump(&entry.get(), FORMAT);
+            let format = Format { version: 10, compress };
+            let payload = dump(&entry.get(), format);
             prop_assert_eq!(loaded(&payload).unwrap().value.to_vec(), Some(value));
         }
 

@@ -22,7 +22,7 @@ mod table;
 mod tests;
 mod value;
 
-pub use capture::{CaptureOptions, Captured, HintKind};
+pub use capture::{CaptureOptions, Captured};
 pub use database::{Database, Expiry};
 pub use detached::Detached;
 pub use entry::{EntryRef, OwnedEntry, PackedMut, ValueMut};

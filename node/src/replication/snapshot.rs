@@ -677,7 +677,8 @@ impl Core {
         true
     }
 
-    fn start_scheduled_save(&mut self) {
+    /// A BGSAVE that could not begin at once, inside of EXEC or because of a full sync.
+    pub fn start_scheduled_save(&mut self) {
         let scheduled = std::mem::take(&mut lock(&self.shared.replication.snapshot).scheduled);
         if scheduled && !self.start_save() {
             lock(&self.shared.replication.snapshot).scheduled = true;
