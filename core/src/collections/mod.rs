@@ -1,0 +1,10 @@
+//! The structures that values other than strings are made of.
+//!
+//! A small collection is one packed blob ([`listpack`] and its like) that lies in its key's entry, in the very bytes
+//! that an RDB holds. A large one is a structure of its own.
+//!
+//! Deliberately absent: keys, commands, RESP, clocks, randomness. Whoever owns a value reaches it through `&mut`; all
+//! of them are `Send`, for a transaction moves entries between cores.
+
+pub mod buffer;
+pub mod listpack;
