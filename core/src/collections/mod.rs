@@ -7,4 +7,5 @@
 //! of them are `Send`, for a transaction moves entries between cores.
 
 pub mod buffer;
+pub mod intset;
 pub mod listpack;

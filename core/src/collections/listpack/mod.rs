@@ -56,3 +56,19 @@ pub fn from_texts<'t>(texts: impl IntoIterator<Item = &'t [u8]>) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listpack_has_the_bytes_that_redis_gives_it() {
+        // The blob in what redis-server 7.0 answers to DUMP after RPUSH with the same texts.
+        let texts: [&[u8]; 6] = [b"a", b"5", b"-70000", b"200", b"hello", b"123456789012"];
+        assert_eq!(
+            from_texts(texts),
+            b"%\0\0\0\x06\0\x81a\x02\x05\x01\xf2\x90\xee\xfe\x04\xc0\xc8\x02\x85hello\x06\xf4\x14\x1a\x99\xbe\x1c\0\0\0\t\xff"
+        );
+        assert_eq!(from_texts([]), new_empty());
+    }
+}
