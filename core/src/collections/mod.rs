@@ -9,3 +9,5 @@
 pub mod buffer;
 pub mod intset;
 pub mod listpack;
+pub mod ziplist;
+pub mod zipmap;
