@@ -8,6 +8,7 @@
 
 pub mod buffer;
 pub mod intset;
+pub mod list;
 pub mod listpack;
 pub mod ziplist;
 pub mod zipmap;
