@@ -12,6 +12,7 @@ pub mod dump;
 pub mod expire;
 pub mod keys;
 pub mod lcs;
+pub mod lists;
 pub mod object;
 mod string_options;
 pub mod string_ranges;

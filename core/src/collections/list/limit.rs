@@ -42,6 +42,14 @@ impl Limit {
         }
     }
 
+    /// Whether a list of so many bytes and elements, loaded as it was kept elsewhere, is one listpack.
+    pub fn admits_loaded(self, bytes: usize, count: usize) -> bool {
+        match self {
+            Limit::Bytes(max) => bytes <= max,
+            Limit::Count(max) => count <= max,
+        }
+    }
+
     /// No listpack within it has more bytes.
     #[inline]
     pub fn bytes_max(self) -> usize {
@@ -79,6 +87,8 @@ mod tests {
         assert!(count.admits(8192, 3) && !count.admits(8193, 1) && !count.admits(10, 4));
         assert!(bytes.admits_shrunk(50, 1000) && !bytes.admits_shrunk(51, 1));
         assert!(count.admits_shrunk(9000, 1) && !count.admits_shrunk(10, 2));
+        assert!(bytes.admits_loaded(100, 1000) && !bytes.admits_loaded(101, 1));
+        assert!(count.admits_loaded(9000, 3) && !count.admits_loaded(10, 4));
         assert!(!Limit::Count(1).admits_shrunk(10, 1));
     }
 }
