@@ -11,7 +11,7 @@ SEEDS ?= 100
 # One invocation builds through Cargo's own parallelism; make must not start verbs side by side.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run build test tools lint unit loom fuzz bench compare compare-sync flamegraph clean
+.PHONY: help run build test tools lint unit loom fuzz commands bench compare compare-sync flamegraph clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ loom: ## only the model-checked tests: the meeting of cores, the replication log
 fuzz: tools ## the property tests with CASES cases each, the comparisons with Redis with SEEDS seeds
 	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace --lib
 	RINGFORT_SEEDS=$(SEEDS) $(CARGO) test -p ringfort-node --test 'differential_*' --test dump_restore
+
+commands: ## write the README's table of commands anew from the command table
+	RINGFORT_WRITE_README=1 $(CARGO) test -p ringfort-core --test readme_commands
 
 bench: ## criterion benches of the parts; ARGS='filter'
 	$(CARGO) bench -p ringfort-bench -- $(ARGS)
