@@ -11,7 +11,7 @@ SEEDS ?= 100
 # One invocation builds through Cargo's own parallelism; make must not start verbs side by side.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run build test tools lint unit loom fuzz commands bench compare compare-sync flamegraph clean
+.PHONY: help run build test tools lint unit loom fuzz commands bench compare compare-sync compare-types flamegraph clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ compare: build ## measure against the peers found, results under perf/results; A
 
 compare-sync: build ## measure full syncs and live replicas beside the peers; ARGS='--quick'
 	$(CARGO) run --release -p ringfort-perf -- compare-sync $(ARGS)
+
+compare-types: build ## measure commands on collections and their memory beside the peers; ARGS='--quick'
+	$(CARGO) run --release -p ringfort-perf -- compare-types $(ARGS)
 
 # Frame pointers are for the profiler alone, in a build of its own: they cost the node a register.
 flamegraph: ## profile a node under load into perf/flamegraph-*.svg; ARGS='--verb set --pipeline 1'
