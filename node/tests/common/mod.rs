@@ -14,6 +14,7 @@ pub mod bit_commands;
 pub mod client;
 pub mod differential;
 pub mod key_commands;
+pub mod list_commands;
 pub mod meeting;
 pub mod node;
 pub mod random;
