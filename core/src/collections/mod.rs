@@ -5,3 +5,7 @@
 //! more than a few thousand elements in one operation.
 
 pub mod arena;
+mod buckets;
+mod hash_index;
+pub mod records;
+pub mod set;
