@@ -1,11 +1,26 @@
-//! The data structures behind values that are more than a string.
+//! The data structures of collections.
 //!
-//! Each is owned by whoever holds it and is reached through `&mut`: no locks. They know nothing of keys, commands,
-//! protocols or clocks. All of them can say in O(1) what they have allocated, can be dropped bit by bit, and never move
-//! more than a few thousand elements in one operation.
+//! A small collection is packed in one piece of bytes, in the form that RDB has for it; a large one is one of the structs
+//! here. All of these can say in O(1) what they have allocated, can be dropped bit by bit, and never move more than a few
+//! thousand elements in one operation. They know nothing of keys, commands or clocks. One thread; reached through
+//! `&mut`; no locks.
 
 pub mod arena;
 mod buckets;
+pub mod buffer;
+pub mod hash;
 mod hash_index;
+pub mod limits;
+pub mod list;
 pub mod records;
 pub mod set;
+pub mod sorted_set;
+pub mod stream;
+
+pub use buffer::Buffer;
+pub use hash::Hash;
+pub use limits::Limits;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;
+pub use stream::Stream;
