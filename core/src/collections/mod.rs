@@ -10,12 +10,16 @@ mod buckets;
 pub mod buffer;
 pub mod hash;
 mod hash_index;
+pub mod intset;
 pub mod limits;
 pub mod list;
+pub mod listpack;
 pub mod records;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
+pub mod ziplist;
+pub mod zipmap;
 
 pub use buffer::Buffer;
 pub use hash::Hash;
