@@ -13,6 +13,8 @@ pub mod expire;
 pub mod keys;
 pub mod lcs;
 pub mod object;
+pub mod set_algebra;
+pub mod sets;
 mod string_options;
 pub mod string_ranges;
 pub mod strings;
