@@ -6,3 +6,4 @@
 //! Deliberately absent: keys, arguments, replies, effects.
 
 pub mod list;
+pub mod set;
