@@ -6,6 +6,7 @@
 
 pub mod active_expiry;
 pub mod args;
+pub mod collections;
 pub mod command;
 pub mod commands;
 pub mod cx;
