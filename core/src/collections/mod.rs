@@ -1,6 +1,14 @@
 //! The structures that values other than strings are made of.
 //!
-//! They know nothing of keys, commands, RESP or clocks, and each is owned by one value of one shard. Small
-//! collections are packed into one run of bytes; large ones are a struct per type.
+//! A small collection is one packed blob ([`listpack`] and its like) that lies in its key's entry, in the very bytes
+//! that an RDB holds. A large one is a structure of its own.
+//!
+//! Deliberately absent: keys, commands, RESP, clocks, randomness. Whoever owns a value reaches it through `&mut`; all
+//! of them are `Send`, for a transaction moves entries between cores.
 
+pub mod buffer;
+pub mod intset;
+pub mod listpack;
 pub mod ordered;
+pub mod ziplist;
+pub mod zipmap;
