@@ -3,12 +3,20 @@
 //! A small collection is one packed blob ([`listpack`] and its like) that lies in its key's entry, in the very bytes
 //! that an RDB holds. A large one is a structure of its own.
 //!
-//! Deliberately absent: keys, commands, RESP, clocks, randomness. Whoever owns a value reaches it through `&mut`; all
-//! of them are `Send`, for a transaction moves entries between cores.
+//! Each is owned by whoever holds it and is reached through `&mut`: no locks. They know nothing of keys, commands,
+//! protocols, clocks or randomness; all of them are `Send`, for a transaction moves entries between cores. All of the
+//! large ones can say in O(1) what they have allocated, can be dropped bit by bit, and never move more than a few
+//! thousand elements in one operation.
 
+pub mod arena;
+mod buckets;
 pub mod buffer;
+mod hash_index;
 pub mod intset;
 pub mod listpack;
 pub mod ordered;
+pub mod records;
+pub mod set;
+pub mod sorted_set;
 pub mod ziplist;
 pub mod zipmap;
