@@ -33,4 +33,5 @@ pub mod slot;
 pub mod snapshot;
 pub mod store;
 pub mod transfer;
+pub mod waiters;
 pub mod watch;

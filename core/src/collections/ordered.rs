@@ -38,6 +38,14 @@ pub struct Element {
     pub id: u32,
 }
 
+/// An element whose record has got another id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moved {
+    pub score: f64,
+    pub old: u32,
+    pub new: u32,
+}
+
 #[derive(Clone)]
 pub struct Ordered {
     leaves: Pool<Leaf>,
@@ -170,14 +178,18 @@ impl Ordered {
         Backward::new(self, self.place_at(rank))
     }
 
-    /// Gives an element another id: its record has moved. Both must show the same member meanwhile.
-    pub fn replace_id<M: Members + ?Sized>(&mut self, score: f64, old: u32, new: u32, members: &M) {
-        let located = self.locate(score, old, members);
-        debug_assert!(located.is_some(), "the element is in the tree");
-        let Some((place, _)) = located else { return };
-        self.leaves[place.leaf].set_id(place.at, new);
-        if place.at == 0 {
-            self.first_changed(place.leaf);
+    /// Gives elements other ids: their records have moved. `members` must show the members of the old ids.
+    pub fn replace_ids<M: Members + ?Sized>(&mut self, moves: &[Moved], members: &M) {
+        // All are found before any is replaced, for an old id may be another record's new one.
+        let places = moves.iter().map(|moved| self.locate(moved.score, moved.old, members));
+        let places: Vec<_> = places.collect();
+        for (located, moved) in places.into_iter().zip(moves) {
+            debug_assert!(located.is_some(), "the element is in the tree");
+            let Some((place, _)) = located else { continue };
+            self.leaves[place.leaf].set_id(place.at, moved.new);
+            if place.at == 0 {
+                self.first_changed(place.leaf);
+            }
         }
     }
 

@@ -188,7 +188,7 @@ proptest! {
                         let at = model.position(*score, *id, &names);
                         let new = names.0.len() as u32;
                         names.0.push(names.0[*id as usize].clone());
-                        tree.replace_id(*score, *id, new, &names);
+                        tree.replace_ids(&[Moved { score: *score, old: *id, new }], &names);
                         model.0[at].1 = new;
                         *id = new;
                     }

@@ -399,7 +399,9 @@ mod tests {
     fn the_bytes_are_those_of_redis() {
         let mut bytes = listpack::new_empty().to_vec();
         let mut packed = PackedMut::new(&mut bytes);
-        for (member, score) in [(&b"b"[..], 1.5), (b"a", 1.5), (b"7", -3.0), (b"m", 1e17), (b"i", f64::INFINITY)] {
+        for (member, score) in
+            [(&b"b"[..], 1.5), (b"a", 1.5), (b"7", -3.0), (b"m", 1e17), (b"i", f64::INFINITY)]
+        {
             assert_eq!(packed.set(member, score), None);
         }
         let expected = b"1\0\0\0\x0a\0\x07\x01\xdf\xfd\x02\x81a\x02\x831.5\x04\x81b\x02\x831.5\x04\x81m\x02\xf4\0\0\x8a]xEc\x01\x09\x81i\x02\x83inf\x04\xff";
