@@ -33,5 +33,6 @@ pub mod slot;
 pub mod snapshot;
 pub mod store;
 pub mod transfer;
+pub mod values;
 pub mod waiters;
 pub mod watch;

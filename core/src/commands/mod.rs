@@ -13,6 +13,7 @@ pub mod expire;
 pub mod keys;
 pub mod lcs;
 pub mod object;
+pub mod sorted_sets;
 mod string_options;
 pub mod string_ranges;
 pub mod strings;
