@@ -16,6 +16,7 @@ pub mod effect;
 pub mod error;
 pub mod eviction;
 pub mod flush;
+pub mod geo;
 pub mod glob;
 pub mod keys;
 pub mod long_double;

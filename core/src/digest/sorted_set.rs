@@ -1,6 +1,6 @@
 //! A sorted set in a digest: the XOR of its members, each mixed with its score in 17 significant digits.
 
-use super::{Digest, mix, xor};
+use super::{Digest, mix, sha1, xor};
 use crate::store::Value;
 use crate::values::sorted_set::View;
 
@@ -11,7 +11,7 @@ pub(super) fn mix_members(digest: &mut Digest, value: Value) {
         let mut element = Digest::default();
         member.with_bytes(|member| mix(&mut element, member));
         mix(&mut element, significant_digits(score).as_bytes());
-        xor(digest, &element);
+        xor(digest, &sha1(&element));
     });
 }
 

@@ -13,12 +13,14 @@
 pub mod bit_commands;
 pub mod client;
 pub mod differential;
+pub mod geo_commands;
 pub mod key_commands;
 pub mod meeting;
 pub mod node;
 pub mod random;
 pub mod replication;
 pub mod reply;
+pub mod sorted_set_commands;
 pub mod string_commands;
 pub mod words;
 
