@@ -24,6 +24,11 @@ pub fn sorted_sets(random: &mut Random, steps: usize) -> Vec<Step> {
     script.finish()
 }
 
+/// A key of a sorted set whose scores are all equal, as ranges of members want it.
+fn level_key(random: &mut Random) -> Word {
+    random.pick(&["level", "level:2", "{tag}level"]).as_bytes().to_vec()
+}
+
 fn member(random: &mut Random) -> Word {
     match random.below(8) {
         0 => integer(random),
@@ -121,9 +126,6 @@ fn sorted_set_command(random: &mut Random) -> Vec<Word> {
         "ZPOPMIN",
         "ZPOPMAX",
         "ZMPOP",
-        "BZPOPMIN",
-        "BZPOPMAX",
-        "BZMPOP",
         "DEL",
         "SET",
         "COPY",
@@ -132,6 +134,12 @@ fn sorted_set_command(random: &mut Random) -> Vec<Word> {
     ]);
     words.push(cased(random, name));
     match name {
+        "ZADD" if random.one_in(4) => {
+            words.push(level_key(random));
+            for _ in 0..1 + random.below(6) {
+                words.extend(words!["0", member(random)]);
+            }
+        }
         "ZADD" => {
             words.push(key(random));
             add_options(random, &mut words);
@@ -142,7 +150,7 @@ fn sorted_set_command(random: &mut Random) -> Vec<Word> {
         }
         "ZINCRBY" => words.extend([key(random), score(random), member(random)]),
         "ZREM" | "ZMSCORE" => {
-            words.push(key(random));
+            words.push(if random.one_in(3) { level_key(random) } else { key(random) });
             words.extend((0..1 + random.below(4)).map(|_| member(random)));
         }
         "ZREMRANGEBYRANK" => words.extend([key(random), small(random), small(random)]),
@@ -150,7 +158,7 @@ fn sorted_set_command(random: &mut Random) -> Vec<Word> {
             words.extend([key(random), score_bound(random), score_bound(random)]);
         }
         "ZREMRANGEBYLEX" | "ZLEXCOUNT" => {
-            words.extend([key(random), member_bound(random), member_bound(random)]);
+            words.extend([level_key(random), member_bound(random), member_bound(random)]);
         }
         "ZCARD" | "DEL" => words.push(key(random)),
         "ZSCORE" | "ZRANK" | "ZREVRANK" => words.extend([key(random), member(random)]),
@@ -158,7 +166,6 @@ fn sorted_set_command(random: &mut Random) -> Vec<Word> {
             if name == "ZRANGESTORE" {
                 words.push(key(random));
             }
-            words.push(key(random));
             range(random, &mut words);
         }
         "ZREVRANGE" => {
@@ -170,7 +177,7 @@ fn sorted_set_command(random: &mut Random) -> Vec<Word> {
             range_options(random, &mut words);
         }
         "ZRANGEBYLEX" | "ZREVRANGEBYLEX" => {
-            words.extend([key(random), member_bound(random), member_bound(random)]);
+            words.extend([level_key(random), member_bound(random), member_bound(random)]);
             range_options(random, &mut words);
         }
         "ZUNION" | "ZINTER" | "ZDIFF" | "ZUNIONSTORE" | "ZINTERSTORE" | "ZDIFFSTORE"
@@ -228,13 +235,13 @@ fn add_options(random: &mut Random, words: &mut Vec<Word>) {
 /// A range of ZRANGE: bounds and options that mostly agree.
 fn range(random: &mut Random, words: &mut Vec<Word>) {
     match random.below(3) {
-        0 => words.extend([index(random), index(random)]),
+        0 => words.extend([key(random), index(random), index(random)]),
         1 => {
-            words.extend([score_bound(random), score_bound(random)]);
+            words.extend([key(random), score_bound(random), score_bound(random)]);
             words.push(cased(random, "BYSCORE"));
         }
         _ => {
-            words.extend([member_bound(random), member_bound(random)]);
+            words.extend([level_key(random), member_bound(random), member_bound(random)]);
             words.push(cased(random, "BYLEX"));
         }
     }
