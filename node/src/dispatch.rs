@@ -20,7 +20,7 @@ use crate::connection::{Connection, Wait};
 use crate::core::Core;
 use crate::input::OUTPUT_PAUSE_BYTES;
 use crate::message::RemoteCommand;
-use crate::{exec, multi_shard, node_commands};
+use crate::{exec, key_wait, multi_shard, node_commands};
 
 /// What was found out about a command before its turn.
 #[derive(Clone, Copy, Default)]
@@ -161,6 +161,17 @@ impl Core {
         spec: &'static Spec,
         handler: ringfort_core::command::spec::KeysHandler,
     ) -> Flow {
+        if spec.flags.has(Flags::BLOCKING)
+            && !connection.session.caller.is_primary
+            && key_wait::may_wait(spec, args)
+        {
+            let mut shards = self.shards_of(spec, args);
+            if shards.is_empty() {
+                // It is wrong, and says so.
+                shards.insert(self.id);
+            }
+            return key_wait::start(self, index, connection, spec, handler, args, shards);
+        }
         let shard = if self.cores == 1 {
             0
         } else if spec.only_key().is_some() {
@@ -204,6 +215,7 @@ impl Core {
                 (prepared.first_key > 0).then(|| prepared.key(args.at(prepared.first_key.into())));
             self.feed_monitors(connection, args, spec);
             self.execute(spec, handler, args, context, first, connection.reply_buffer());
+            self.serve_waiters();
             return Flow::Next;
         }
         self.send_to_shard(connection, index, args, prepared, spec, shard)
@@ -320,6 +332,12 @@ impl Core {
         if self.pubsub.has_late() {
             // Messages that the last command brought about come between the two replies.
             self.take_late(index, connection);
+        }
+        if connection.replica.as_ref().is_some_and(|replica| replica.is_linked())
+            && !crate::replication::is_for_replicas(spec)
+        {
+            crate::warning!("Replica {} sent '{}': closing the link.", connection.peer, spec.name);
+            return Flow::Close;
         }
         let session = &mut connection.session;
         if !session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
@@ -447,6 +465,9 @@ impl Core {
     ) -> Flow {
         connection.session.fail_transaction();
         self.command_stats.rejected(spec);
+        if connection.session.caller.is_primary {
+            self.shared.replication.counters.note_primary_error(spec, error.0.as_bytes());
+        }
         self.answer_error(connection, error)
     }
 
