@@ -7,3 +7,4 @@
 
 pub mod list;
 pub mod set;
+pub mod sorted_set;
