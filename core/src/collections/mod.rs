@@ -9,3 +9,4 @@
 pub mod buffer;
 pub mod intset;
 pub mod listpack;
+pub mod stream;
