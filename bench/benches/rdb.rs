@@ -3,9 +3,10 @@
 //! Run as a test it only checks its answers.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ringfort_core::collections::Limits;
 use ringfort_core::rdb::entry::write_entry;
-use ringfort_core::rdb::{AccessHint, crc64, lzf};
-use ringfort_core::store::Value;
+use ringfort_core::rdb::{AccessHint, Builder, Format, crc64, lzf};
+use ringfort_core::store::{Hasher, StringValue, Value};
 use ringfort_replication::rdb::{Item, Reader, writer};
 use std::hint::black_box;
 
@@ -14,19 +15,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ENTRIES: usize = 20_000;
 const VALUE: [u8; 32] = [b'v'; 32];
+const FORMAT: Format = Format { version: 10, compress: false };
 
 /// What a socket hands over at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
 fn write_all(keys: &[Vec<u8>], expire_at: Option<i64>, to: &mut Vec<u8>) {
     for key in keys {
-        write_entry(to, key, Value::Bytes(&VALUE), expire_at, AccessHint::None, false);
+        let value = Value::String(StringValue::Bytes(&VALUE));
+        write_entry(to, key, &value, expire_at, AccessHint::None, FORMAT);
     }
 }
 
 /// How many entries are read.
 fn read_all(file: &[u8]) -> usize {
-    let mut reader = Reader::new();
+    let mut reader =
+        Reader::new(Builder { hasher: Hasher::new([1, 2, 3, 4]), limits: Limits::default() });
     let mut entries = 0;
     for piece in file.chunks(PIECE_BYTES) {
         reader.push(piece);

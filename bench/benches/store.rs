@@ -5,7 +5,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ringfort_core::slot::{crc16, slot_of};
-use ringfort_core::store::{Cursor, Database, Expiry, Hasher, Key, Value};
+use ringfort_core::store::{Cursor, Database, Expiry, Hasher, Key, StringValue};
 use std::hint::black_box;
 
 #[global_allocator]
@@ -72,8 +72,8 @@ fn lookups(criterion: &mut Criterion) {
     let hasher = hasher();
     for (name, keys, present) in [("hit", &keys, true), ("miss", &absent, false)] {
         let check = |key: &Key| {
-            let value = database.get(key).map(|entry| entry.value());
-            assert_eq!(value, present.then_some(Value::Bytes(&VALUE)));
+            let value = database.get(key).map(|entry| entry.string());
+            assert_eq!(value, present.then_some(Some(StringValue::Bytes(&VALUE))));
         };
         let mut batches = keys.chunks_exact(BATCH).cycle();
         group.bench_function(format!("{name}/plain"), |b| {

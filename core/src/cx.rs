@@ -8,4 +8,42 @@ use crate::resp::Reply;
 pub struct Cx<'a> {
     pub keys: Keys<'a>,
     pub reply: Reply<'a>,
+    /// Set by a command that found nothing for its client and has not replied: see [`Cx::wait`].
+    pub wait: Option<Wait>,
+}
+
+/// How long a client waits for its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Milliseconds since the Unix epoch; `None`: for ever.
+    pub deadline: Option<i64>,
+    pub timeout_reply: TimeoutReply,
+}
+
+/// What a client gets for which there was nothing in time; a transaction does not wait and gets it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutReply {
+    Null,
+    NullArray,
+}
+
+impl<'a> Cx<'a> {
+    pub fn new(keys: Keys<'a>, reply: Reply<'a>) -> Cx<'a> {
+        Cx { keys, reply, wait: None }
+    }
+
+    /// There is nothing for the client now. Written nothing and changed nothing, the command is to end with this; the
+    /// node has the client wait, and runs the command again when one of its keys was changed.
+    pub fn wait(&mut self, deadline: Option<i64>, timeout_reply: TimeoutReply) {
+        self.wait = Some(Wait { deadline, timeout_reply });
+    }
+}
+
+impl TimeoutReply {
+    pub fn write(self, reply: &mut Reply) {
+        match self {
+            TimeoutReply::Null => reply.null(),
+            TimeoutReply::NullArray => reply.null_array(),
+        }
+    }
 }

@@ -3,9 +3,10 @@
 use crate::commands::object::reference_count;
 use crate::eviction;
 use crate::keys::{Caller, Keys};
+use crate::rdb::{Format, dump, value};
 use crate::shard::Shard;
 use crate::slot::Slot;
-use crate::store::{EntryRef, Expiry, Value};
+use crate::store::{EntryRef, Expiry};
 use std::ops::Range;
 
 /// The line that DEBUG OBJECT answers, or `None` where there is no such key. Looks behind expiry, and leaves
@@ -25,18 +26,10 @@ pub fn object_line(shard: &Shard, database: usize, now: i64, key: &[u8]) -> Opti
 
 /// Bytes of the value in RDB form, without compression.
 fn serialized_bytes(entry: &EntryRef) -> usize {
-    let small = match entry.value() {
-        Value::Integer(number) => i32::try_from(number).ok(),
-        Value::Bytes(_) => None,
-    };
-    match (small, entry.value().len()) {
-        (Some(-128..=127), _) => 2,
-        (Some(-32_768..=32_767), _) => 3,
-        (Some(_), _) => 5,
-        (None, bytes @ ..64) => 1 + bytes,
-        (None, bytes @ ..16_384) => 2 + bytes,
-        (None, bytes) => 5 + bytes,
-    }
+    let mut written = Vec::new();
+    let format = Format { version: dump::VERSION, compress: false };
+    value::write(&mut written, &entry.value(), format);
+    written.len()
 }
 
 /// DEBUG POPULATE: of the keys `prefix:n`, n in `numbers`, creates those that are absent and whose slot the
@@ -115,7 +108,7 @@ mod tests {
 
     fn value(shard: &Shard, key: &str) -> Option<Vec<u8>> {
         let entry = shard.databases[1].get(&shard.hasher.key(key.as_bytes()))?;
-        Some(entry.value().to_vec())
+        Some(entry.string().unwrap().to_vec())
     }
 
     #[test]

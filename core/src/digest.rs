@@ -8,8 +8,14 @@
 //!
 //! Entries whose time has passed but that are still there count, as in Redis.
 
+mod hash;
+mod list;
+mod set;
+mod sorted_set;
+mod stream;
+
 use crate::shard::Shard;
-use crate::store::{EntryRef, Value};
+use crate::store::{EntryRef, Packing, Type, Value};
 use sha1::{Digest as _, Sha1};
 
 /// A SHA-1 value, or several XORed.
@@ -77,15 +83,32 @@ pub fn hex(digest: &Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The number Redis has for the type.
+fn type_number(value_type: Type) -> u32 {
+    match value_type {
+        Type::String => 0,
+        Type::List => 1,
+        Type::Set => 2,
+        Type::SortedSet => 3,
+        Type::Hash => 4,
+        Type::Stream => 6,
+    }
+}
+
 fn mix_value(digest: &mut Digest, entry: &EntryRef) {
-    /// The number Redis has for the type.
-    const STRING: u32 = 0;
     let value = entry.value();
+    mix(digest, &type_number(value.value_type()).to_be_bytes());
     match value {
-        Value::Bytes(_) | Value::Integer(_) => {
-            mix(digest, &STRING.to_be_bytes());
-            value.with_bytes(|bytes| mix(digest, bytes));
+        Value::String(string) => string.with_bytes(|bytes| mix(digest, bytes)),
+        Value::Packed(Packing::List, _) | Value::List(_) => list::mix_elements(digest, value),
+        Value::Packed(Packing::Intset | Packing::Set, _) | Value::Set(_) => {
+            set::mix_members(digest, value)
         }
+        Value::Packed(Packing::Hash, _) | Value::Hash(_) => hash::mix_fields(digest, value),
+        Value::Packed(Packing::SortedSet, _) | Value::SortedSet(_) => {
+            sorted_set::mix_members(digest, value)
+        }
+        Value::Stream(stream) => stream::mix_entries(digest, stream),
     }
     if entry.expire_at().is_some() {
         xor(digest, &sha1(b"!!expire!!"));

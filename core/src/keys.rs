@@ -9,7 +9,10 @@ use crate::error::Error;
 use crate::eviction;
 use crate::notify::{Classes, KeyEvent};
 use crate::shard::Shard;
-use crate::store::{Database, EntryRef, Expiry, Key, OwnedEntry, Value};
+use crate::store::{
+    Collection, Database, EntryRef, Expiry, Hasher, Key, LargeValue, OwnedEntry, Packing,
+    StringValue, Type, Value,
+};
 use crate::watch::Presence;
 
 /// Whose command it is, as far as keys care.
@@ -20,6 +23,21 @@ pub struct Caller {
     /// The link to the primary: its commands see keys past their time until the primary removes them, and are
     /// not held to limits that the primary has checked.
     pub is_primary: bool,
+}
+
+/// What [`Keys::edit`] came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Edited<R> {
+    pub result: R,
+    /// The collection was left empty, and is gone.
+    pub removed: bool,
+}
+
+/// How a collection begins.
+#[derive(Clone, Copy, Debug)]
+pub enum New {
+    Packed(Packing),
+    Stream,
 }
 
 /// A shard, one of its databases, and the time a command runs at.
@@ -123,14 +141,104 @@ impl<'a> Keys<'a> {
 
     /// [`Keys::read`] of a string. Error: the key holds another type.
     #[inline]
-    pub fn read_string(&mut self, key: &Key) -> Result<Option<Value<'_>>, Error> {
+    pub fn read_string(&mut self, key: &Key) -> Result<Option<StringValue<'_>>, Error> {
         string_of(self.read(key))
     }
 
     /// [`Keys::write`] of a string. Error: the key holds another type.
     #[inline]
-    pub fn write_string(&mut self, key: &Key) -> Result<Option<Value<'_>>, Error> {
+    pub fn write_string(&mut self, key: &Key) -> Result<Option<StringValue<'_>>, Error> {
         string_of(self.write(key))
+    }
+
+    /// [`Keys::read`] of a collection. Error: the key holds another type.
+    #[inline]
+    pub fn read_collection(
+        &mut self,
+        key: &Key,
+        value_type: Type,
+    ) -> Result<Option<Value<'_>>, Error> {
+        match self.read(key) {
+            None => Ok(None),
+            Some(entry) if entry.value_type() == value_type => Ok(Some(entry.value())),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// [`Keys::write`] of a collection, to look at it before it is changed. Error: the key holds another type.
+    #[inline]
+    pub fn write_collection(
+        &mut self,
+        key: &Key,
+        value_type: Type,
+    ) -> Result<Option<Value<'_>>, Error> {
+        match self.write(key) {
+            None => Ok(None),
+            Some(entry) if entry.value_type() == value_type => Ok(Some(entry.value())),
+            Some(_) => Err(Error::WRONG_TYPE),
+        }
+    }
+
+    /// Lets `f` change the collection at `key`, `None` where there is none, and removes one that is empty then (but a
+    /// stream). Nothing is said to anybody: see [`Keys::changed`]. Error: the key holds another type.
+    #[inline]
+    pub fn edit<R>(
+        &mut self,
+        key: &Key,
+        value_type: Type,
+        f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
+    ) -> Result<Option<Edited<R>>, Error> {
+        self.drop_if_expired(key);
+        let (now, caller) = (self.now, self.caller);
+        let Shard { databases, settings, random, .. } = &mut *self.shard;
+        let edited = databases[self.database].edit(key, |entry, hasher| {
+            let seen = entry.get();
+            if is_hidden(&seen, now, caller) {
+                return Ok(None);
+            }
+            if seen.value_type() != value_type {
+                return Err(Error::WRONG_TYPE);
+            }
+            eviction::renew(&seen, settings, random, now);
+            let result = f(entry, hasher);
+            Ok(Some(Edited { result, removed: entry.get().value().is_to_be_removed() }))
+        });
+        let edited = edited.unwrap_or(Ok(None))?;
+        if edited.as_ref().is_some_and(|edited| edited.removed) {
+            self.shard.databases[self.database].remove(key);
+        }
+        Ok(edited)
+    }
+
+    /// As [`Keys::edit`], but an absent collection is created first: empty, and packed, or a stream.
+    #[inline]
+    pub fn edit_or_create<R>(
+        &mut self,
+        key: &Key,
+        new: New,
+        f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
+    ) -> Result<Edited<R>, Error> {
+        self.drop_if_expired(key);
+        if self.visible(key).is_none() {
+            let access = eviction::first_access(&self.shard.settings, self.now);
+            let entry = match new {
+                New::Packed(packing) => {
+                    OwnedEntry::packed(key.bytes, packing, packing.empty(), None, access)
+                }
+                New::Stream => {
+                    let stream = Collection::Large(LargeValue::Stream(Box::default()));
+                    OwnedEntry::collection(key.bytes, stream, None, access)
+                }
+            };
+            // Over one that is hidden, because a replica does not remove it, if there is one.
+            self.shard.databases[self.database].insert(key, entry);
+            self.notify(key, Classes::NEW, "new");
+        }
+        let value_type = match new {
+            New::Packed(packing) => packing.value_type(),
+            New::Stream => Type::Stream,
+        };
+        Ok(self.edit(key, value_type, f)?.expect("it is there by now"))
     }
 
     /// Writes a string over whatever the key holds.
@@ -206,9 +314,24 @@ impl<'a> Keys<'a> {
     /// Says that `key` was changed: counts the change, spoils watches, publishes the event.
     #[inline]
     pub fn changed(&mut self, key: &Key, class: Classes, event: &'static str) {
-        self.shard.stats.dirty += 1;
+        self.changed_many(key, class, event, 1);
+    }
+
+    /// As [`Keys::changed`], of a key to which `changes` things happened at once.
+    #[inline]
+    pub fn changed_many(&mut self, key: &Key, class: Classes, event: &'static str, changes: u64) {
+        self.shard.stats.dirty += changes;
         self.touch_watchers(key);
         self.notify(key, class, event);
+        self.tell_waiters(key);
+    }
+
+    /// Has those who wait for `key` look at it, once the command is through.
+    #[inline]
+    pub fn tell_waiters(&mut self, key: &Key) {
+        if !self.shard.waiters.is_empty() {
+            self.shard.waiters.touch(self.database, key.bytes);
+        }
     }
 
     /// Spoils the watches of `key`.
@@ -319,10 +442,9 @@ pub fn presence(database: &Database, key: &Key, now: i64) -> Presence {
 }
 
 #[inline]
-fn string_of(entry: Option<EntryRef<'_>>) -> Result<Option<Value<'_>>, Error> {
+fn string_of(entry: Option<EntryRef<'_>>) -> Result<Option<StringValue<'_>>, Error> {
     match entry {
         None => Ok(None),
-        // Strings are the only type until the others come; theirs answers Error::WRONG_TYPE here.
-        Some(entry) => Ok(Some(entry.value())),
+        Some(entry) => entry.string().map(Some).ok_or(Error::WRONG_TYPE),
     }
 }

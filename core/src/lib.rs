@@ -32,4 +32,5 @@ pub mod slot;
 pub mod snapshot;
 pub mod store;
 pub mod transfer;
+pub mod waiters;
 pub mod watch;

@@ -3,11 +3,13 @@
 //! One thread; reached through `&mut`; no locks. Commands reach it through [`crate::keys::Keys`], which adds
 //! expiry, access times, statistics, WATCH and keyspace events to the bare databases.
 
+use crate::collections::Limits;
 use crate::effect::Effects;
 use crate::eviction::Pool;
 use crate::notify::{self, KeyEvents};
-use crate::rdb::dump;
+use crate::rdb::{Builder, Format, dump};
 use crate::store::{Cursor, Database, Hasher};
+use crate::waiters::Waiters;
 use crate::watch::Watches;
 
 /// What a shard needs to know of the node's configuration and role.
@@ -23,6 +25,8 @@ pub struct ShardSettings {
     pub notify: notify::Classes,
     /// The longest string value, in bytes.
     pub string_bytes_max: usize,
+    /// How large packed collections may get.
+    pub limits: Limits,
     /// The RDB version that DUMP writes.
     pub dump_version: u16,
     /// On a replica expired keys are hidden, not deleted: the primary deletes them.
@@ -36,6 +40,11 @@ pub struct ShardSettings {
 }
 
 impl ShardSettings {
+    /// How DUMP writes.
+    pub fn dump_format(&self) -> Format {
+        Format { version: self.dump_version, compress: true }
+    }
+
     /// Expired keys are hidden, not deleted.
     #[inline]
     pub fn keeps_expired(&self) -> bool {
@@ -52,6 +61,7 @@ impl Default for ShardSettings {
             lfu_decay_minutes: 1,
             notify: notify::Classes::NONE,
             string_bytes_max: 512 << 20,
+            limits: Limits::default(),
             dump_version: dump::VERSION,
             is_replica: false,
             writes_held: false,
@@ -149,6 +159,7 @@ pub struct Shard {
     pub events: KeyEvents,
     pub stats: ShardStats,
     pub watches: Watches,
+    pub waiters: Waiters,
     /// State of a xorshift generator: sampling, random keys, LFU.
     pub random: u64,
     /// Where active expiry goes on.
@@ -168,6 +179,7 @@ impl Shard {
             events: KeyEvents::default(),
             stats: ShardStats::default(),
             watches: Watches::default(),
+            waiters: Waiters::default(),
             random: seed,
             expire_cursor: (0, Cursor::START),
             eviction_pool: Pool::default(),
@@ -177,6 +189,11 @@ impl Shard {
     /// The next number of the shard's generator.
     pub fn next_random(&mut self) -> u64 {
         next_random(&mut self.random)
+    }
+
+    /// What values from outside are built with.
+    pub fn builder(&self) -> Builder {
+        Builder { hasher: self.hasher.clone(), limits: self.settings.limits }
     }
 
     /// Keys in all databases.

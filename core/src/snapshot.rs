@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: where the bytes go, the frame around them, and how often a step is taken.
 
+use crate::rdb::Format;
 use crate::shard::{Policy, Shard};
 use crate::store::{CaptureOptions, Captured, Detached, HintKind};
 
@@ -19,8 +20,8 @@ pub struct DatabaseSize {
 /// How a snapshot writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Whether long strings are compressed (files), instead of sent by reference (sockets).
-    pub compress: bool,
+    /// How values are written: long strings compressed (files), or sent by reference (sockets).
+    pub format: Format,
     /// Values from this length on are sent by reference, in bytes.
     pub reference_bytes_min: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
@@ -38,8 +39,8 @@ pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
         _ if policy.is_lfu() => HintKind::Frequency,
         _ => HintKind::None,
     };
-    let Options { compress, reference_bytes_min, now } = options;
-    let options = CaptureOptions { hint, compress, reference_bytes_min, now };
+    let Options { format, reference_bytes_min, now } = options;
+    let options = CaptureOptions { hint, format, reference_bytes_min, now };
     let databases = shard.databases.iter_mut().enumerate();
     databases
         .map(|(number, database)| {

@@ -111,7 +111,7 @@ impl Core {
             caller: context.caller,
             first,
         };
-        let mut cx = Cx { keys, reply };
+        let mut cx = Cx::new(keys, reply);
         if let Err(error) = handler(&mut cx, args) {
             cx.reply.error(&error);
         }

@@ -319,7 +319,7 @@ fn run_on(
         caller: context.caller,
         first: None,
     };
-    let mut cx = Cx { keys, reply: Reply::new(out, context.protocol) };
+    let mut cx = Cx::new(keys, Reply::new(out, context.protocol));
     if let Err(error) = handler(&mut cx, args) {
         cx.reply.error(&error);
     }

@@ -1,5 +1,6 @@
 //! What the hot paths need of the configuration, unpacked once per change.
 
+use ringfort_core::collections;
 use ringfort_core::resp::Limits;
 use ringfort_core::shard::ShardSettings;
 
@@ -124,9 +125,27 @@ fn shard_settings(config: &Config) -> ShardSettings {
         lfu_decay_minutes: memory.lfu_decay_time_minutes,
         notify: Classes(config.monitoring.notify_keyspace_events.0.into()),
         string_bytes_max: config.clients.proto_max_bulk_len_bytes as usize,
+        limits: collection_limits(config),
         lazyfree_lazy_expire: memory.lazyfree_lazy_expire,
         lazyfree_lazy_eviction: memory.lazyfree_lazy_eviction,
         lazyfree_lazy_user_del: memory.lazyfree_lazy_user_del,
         ..ShardSettings::default()
+    }
+}
+
+fn collection_limits(config: &Config) -> collections::Limits {
+    let encoding = &config.encoding;
+    collections::Limits {
+        list_max_listpack_size: encoding.list_max_listpack_size,
+        hash_max_listpack_entries: encoding.hash_max_listpack_entries as usize,
+        hash_max_listpack_value: encoding.hash_max_listpack_value_bytes as usize,
+        set_max_intset_entries: encoding.set_max_intset_entries as usize,
+        set_max_listpack_entries: encoding.set_max_listpack_entries as usize,
+        set_max_listpack_value: encoding.set_max_listpack_value_bytes as usize,
+        zset_max_listpack_entries: encoding.zset_max_listpack_entries as usize,
+        zset_max_listpack_value: encoding.zset_max_listpack_value_bytes as usize,
+        hll_sparse_max_bytes: encoding.hll_sparse_max_bytes as usize,
+        stream_node_max_bytes: encoding.stream_node_max_bytes as usize,
+        stream_node_max_entries: encoding.stream_node_max_entries as usize,
     }
 }

@@ -9,9 +9,10 @@ use std::process::Command;
 use common::node::TemporaryDirectory;
 use common::words::value;
 use common::{Random, Reply, Start};
+use ringfort_core::collections::Limits;
 use ringfort_core::rdb::entry::{write_entry, write_entry_front};
-use ringfort_core::rdb::{AccessHint, crc64};
-use ringfort_core::store::Value;
+use ringfort_core::rdb::{AccessHint, Builder, Format, crc64};
+use ringfort_core::store::{Hasher, StringValue, Value};
 use ringfort_replication::rdb::{Entry, Item, Magic, Reader, writer};
 
 const YEAR_3000_MS: i64 = 32_503_680_000_000;
@@ -79,7 +80,8 @@ fn a_file_that_redis_saved_is_read() {
 
 /// What a file holds, read in pieces of `piece` bytes.
 fn read(file: &[u8], piece: usize) -> (Contents, Vec<AccessHint>) {
-    let mut reader = Reader::new();
+    let mut reader =
+        Reader::new(Builder { hasher: Hasher::new([1, 2, 3, 4]), limits: Limits::default() });
     let (mut found, mut accesses) = (Contents::new(), Vec::new());
     let (mut database, mut announced) = (0, 0);
     for piece in file.chunks(piece) {
@@ -92,7 +94,10 @@ fn read(file: &[u8], piece: usize) -> (Contents, Vec<AccessHint>) {
                 Item::Select { database: selected } => database = selected,
                 Item::Resize { keys, .. } => announced += keys,
                 Item::Entry(Entry { key, value, expire_at, access }) => {
-                    found.insert((database, key.into_owned()), (value.to_vec(), expire_at));
+                    found.insert(
+                        (database, key.into_owned()),
+                        (value.to_vec().expect("a string"), expire_at),
+                    );
                     accesses.push(access);
                 }
                 Item::Aux { .. } | Item::End => {}
@@ -163,7 +168,9 @@ fn written(contents: &Contents, version: u16, compress: bool, with_checksum: boo
                 write_entry_front(&mut file, key, value.len(), *expire_at, access);
                 file.extend_from_slice(value);
             } else {
-                write_entry(&mut file, key, Value::Bytes(value), *expire_at, access, compress);
+                let value = Value::String(StringValue::Bytes(value));
+                let format = Format { version: 10, compress };
+                write_entry(&mut file, key, &value, *expire_at, access, format);
             }
         }
     }

@@ -9,7 +9,7 @@ use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{self, Handler};
 use ringfort_core::cx::Cx;
 use ringfort_core::keys::{Caller, Keys};
-use ringfort_core::rdb::{StoredValue, crc64};
+use ringfort_core::rdb::{Format, StoredValue, crc64};
 use ringfort_core::resp::{Protocol, Reply};
 use ringfort_core::shard::{Policy, Shard};
 use ringfort_core::slot::slot_of;
@@ -46,7 +46,7 @@ impl Node {
         for shard in &self.shards {
             for (number, database) in shard.databases.iter().enumerate() {
                 database.for_each(|entry| {
-                    let value = (entry.value().to_vec(), entry.expire_at());
+                    let value = (entry.string().unwrap().to_vec(), entry.expire_at());
                     contents.insert((number, entry.key().to_vec()), value);
                 });
             }
@@ -63,7 +63,7 @@ impl Node {
         let keys =
             Keys { shard: &mut self.shards[shard], database, now: self.now, caller, first: None };
         let mut out = Vec::new();
-        let mut cx = Cx { keys, reply: Reply::new(&mut out, Protocol::Resp2) };
+        let mut cx = Cx::new(keys, Reply::new(&mut out, Protocol::Resp2));
         let _ = handler(&mut cx, args);
         self.collect(shard);
     }
@@ -274,7 +274,8 @@ fn take_step(node: &mut Node, step: &Step, stream: &mut Option<Stream>) {
 }
 
 fn cut(node: &mut Node, reference_bytes_min: usize, compress: bool) -> Stream {
-    let options = snapshot::Options { compress, reference_bytes_min, now: node.now };
+    let format = Format { version: 10, compress };
+    let options = snapshot::Options { format, reference_bytes_min, now: node.now };
     for shard in &mut node.shards {
         snapshot::begin(shard, options);
     }
@@ -301,7 +302,7 @@ fn finish(node: &mut Node, mut stream: Stream) -> Vec<u8> {
 fn load(bytes: &[u8], shards: usize, now: i64) -> Node {
     let mut node = Node::new(shards);
     node.now = now;
-    let mut reader = Reader::new();
+    let mut reader = Reader::new(node.shards[0].builder());
     let mut database = 0;
     reader.push(bytes);
     while let Some(item) = reader.next().expect("a stream as it should be") {
@@ -311,6 +312,7 @@ fn load(bytes: &[u8], shards: usize, now: i64) -> Node {
                 let value = match entry.value {
                     StoredValue::String(bytes) => bytes.into_owned(),
                     StoredValue::Integer(number) => number.to_string().into_bytes(),
+                    StoredValue::Collection(_) => panic!("only strings were written"),
                 };
                 let new = OwnedEntry::string(&entry.key, &value, entry.expire_at, 0);
                 let shard = slot_of(&entry.key).shard(shards);

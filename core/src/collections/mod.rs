@@ -7,6 +7,19 @@
 //! of them are `Send`, for a transaction moves entries between cores.
 
 pub mod buffer;
+pub mod hash;
 pub mod intset;
+pub mod limits;
+pub mod list;
 pub mod listpack;
+pub mod set;
+pub mod sorted_set;
 pub mod stream;
+
+pub use buffer::Buffer;
+pub use hash::Hash;
+pub use limits::Limits;
+pub use list::List;
+pub use set::Set;
+pub use sorted_set::SortedSet;
+pub use stream::Stream;

@@ -6,7 +6,7 @@ use crate::error::{CommandResult, Error};
 use crate::long_double::LongDouble;
 use crate::notify::Classes;
 use crate::number::{integer, parse_integer};
-use crate::store::{Expiry, Value};
+use crate::store::{Expiry, StringValue};
 
 /// INCR key
 pub fn incr(cx: &mut Cx, args: &Args) -> CommandResult {
@@ -35,8 +35,8 @@ fn add(cx: &mut Cx, args: &Args, increment: i64) -> CommandResult {
     let key = cx.keys.key(args.at(1));
     let old = match cx.keys.write_string(&key)? {
         None => 0,
-        Some(Value::Integer(number)) => number,
-        Some(Value::Bytes(text)) => parse_integer(text).ok_or(Error::NOT_AN_INTEGER)?,
+        Some(StringValue::Integer(number)) => number,
+        Some(StringValue::Bytes(text)) => parse_integer(text).ok_or(Error::NOT_AN_INTEGER)?,
     };
     let new = old.checked_add(increment).ok_or(Error::OVERFLOW)?;
     cx.keys.set_integer(&key, new);
@@ -51,8 +51,8 @@ pub fn incrbyfloat(cx: &mut Cx, args: &Args) -> CommandResult {
     let key = cx.keys.key(args.at(1));
     let old = match cx.keys.write_string(&key)? {
         None => LongDouble::from(0),
-        Some(Value::Integer(number)) => LongDouble::from(number),
-        Some(Value::Bytes(text)) => LongDouble::parse(text).ok_or(Error::NOT_A_FLOAT)?,
+        Some(StringValue::Integer(number)) => LongDouble::from(number),
+        Some(StringValue::Bytes(text)) => LongDouble::parse(text).ok_or(Error::NOT_A_FLOAT)?,
     };
     let increment = LongDouble::parse(args.at(2)).ok_or(Error::NOT_A_FLOAT)?;
     let new = old

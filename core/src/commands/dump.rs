@@ -17,10 +17,10 @@ use crate::store::{Key, OwnedEntry};
 /// DUMP key
 pub fn dump(cx: &mut Cx, args: &Args) -> CommandResult {
     let key = cx.keys.key(args.at(1));
-    let version = cx.keys.shard.settings.dump_version;
+    let format = cx.keys.shard.settings.dump_format();
     match cx.keys.read(&key) {
         None => cx.reply.null(),
-        Some(entry) => cx.reply.bulk(&dump::dump(&entry, version)),
+        Some(entry) => cx.reply.bulk(&dump::dump(&entry, format)),
     }
     Ok(())
 }
@@ -41,7 +41,7 @@ pub fn restore(cx: &mut Cx, args: &Args) -> CommandResult {
         ttl => Some(keys.now.saturating_add(ttl)),
     };
     let payload = args.at(3);
-    let Loaded { value, version } = dump::load(payload).map_err(refusal)?;
+    let Loaded { value, version } = dump::load(payload, &keys.shard.builder()).map_err(refusal)?;
 
     let replaced = options.replace && keys.remove(&key);
     // A replica waits for its primary's DEL, as with any key whose time has come.
@@ -57,11 +57,14 @@ pub fn restore(cx: &mut Cx, args: &Args) -> CommandResult {
     let entry = match value {
         StoredValue::String(bytes) => OwnedEntry::string(key.bytes, &bytes, expire_at, access),
         StoredValue::Integer(number) => OwnedEntry::integer(key.bytes, number, expire_at, access),
+        StoredValue::Collection(collection) => {
+            OwnedEntry::collection(key.bytes, collection, expire_at, access)
+        }
     };
     // A replica may know no newer version than ours.
-    let own_version = keys.shard.settings.dump_version;
-    let rewritten = version > own_version && keys.shard.effects.enabled;
-    let rewritten = rewritten.then(|| dump::dump(&entry.get(), own_version));
+    let own = keys.shard.settings.dump_format();
+    let rewritten = version > own.version && keys.shard.effects.enabled;
+    let rewritten = rewritten.then(|| dump::dump(&entry.get(), own));
     keys.put(&key, entry);
     keys.notify(&key, Classes::NEW, "new");
     keys.changed(&key, Classes::GENERIC, "restore");

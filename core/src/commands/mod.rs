@@ -6,6 +6,7 @@
 pub mod bitfield;
 pub mod bitop;
 pub mod bits;
+pub mod blocking;
 pub mod counters;
 pub mod dump;
 pub mod expire;

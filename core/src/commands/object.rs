@@ -7,7 +7,7 @@ use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
 use crate::eviction;
 use crate::number;
-use crate::store::{EntryRef, Value};
+use crate::store::{EntryRef, StringValue};
 
 /// What Redis answers for values of which it keeps one copy for all keys.
 const SHARED_REFCOUNT: i64 = i32::MAX as i64;
@@ -37,8 +37,10 @@ pub fn refcount(cx: &mut Cx, args: &Args) -> CommandResult {
 
 /// How many users a value would have in Redis. Here each has one.
 pub fn reference_count(entry: &EntryRef) -> i64 {
-    match entry.value() {
-        Value::Integer(number) if (0..SHARED_INTEGERS).contains(&number) => SHARED_REFCOUNT,
+    match entry.string() {
+        Some(StringValue::Integer(number)) if (0..SHARED_INTEGERS).contains(&number) => {
+            SHARED_REFCOUNT
+        }
         _ => 1,
     }
 }

@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
 use crate::notify::Classes;
 use crate::resp::Reply;
-use crate::store::{Expiry, Key, Value};
+use crate::store::{Expiry, Key, StringValue};
 
 /// GET key
 pub fn get(cx: &mut Cx, args: &Args) -> CommandResult {
@@ -245,10 +245,10 @@ fn reply_current(cx: &mut Cx, key: &Key) -> Result<bool, Error> {
 }
 
 #[inline]
-fn reply_value(reply: &mut Reply, value: Value) {
+fn reply_value(reply: &mut Reply, value: StringValue) {
     match value {
-        Value::Bytes(bytes) => reply.bulk(bytes),
-        Value::Integer(number) => reply.bulk_int(number),
+        StringValue::Bytes(bytes) => reply.bulk(bytes),
+        StringValue::Integer(number) => reply.bulk_int(number),
     }
 }
 

@@ -6,12 +6,13 @@
 use crate::args::OwnedArgs;
 use crate::command::{Handler, resolve};
 use crate::cx::Cx;
+use crate::digest;
 use crate::error::Error;
 use crate::keys::{Caller, Keys};
 use crate::notify::Classes;
 use crate::resp::{Protocol, Reply};
 use crate::shard::Shard;
-use crate::store::Hasher;
+use crate::store::{EntryRef, Hasher};
 use std::fmt::Write;
 
 pub const NOW: i64 = 1_700_000_000_000;
@@ -55,20 +56,22 @@ impl TestShard {
     pub fn run_words<W: AsRef<[u8]>>(&mut self, words: &[W]) -> String {
         let args = OwnedArgs::new(words.iter().map(AsRef::as_ref));
         let mut out = Vec::new();
-        let mut cx = Cx {
-            keys: Keys {
-                shard: &mut self.shard,
-                database: self.database,
-                now: self.now,
-                caller: self.caller,
-                first: None,
-            },
-            reply: Reply::new(&mut out, self.protocol),
+        let keys = Keys {
+            shard: &mut self.shard,
+            database: self.database,
+            now: self.now,
+            caller: self.caller,
+            first: None,
         };
+        let mut cx = Cx::new(keys, Reply::new(&mut out, self.protocol));
         let outcome = resolve(&args.args()).and_then(|spec| match spec.handler {
             Handler::Keys(function) => function(&mut cx, &args.args()),
             other => Err(Error::text(format!("ERR {other:?} does not run on a shard"))),
         });
+        // As in a transaction.
+        if let Some(wait) = cx.wait {
+            wait.timeout_reply.write(&mut cx.reply);
+        }
         if let Err(error) = outcome {
             assert!(out.is_empty(), "{:?} was answered before the error", words_as_text(words));
             Reply::new(&mut out, self.protocol).error(&error);
@@ -122,13 +125,21 @@ impl TestShard {
                 contents.push(Content {
                     database: number,
                     key: entry.key().to_vec(),
-                    value: entry.value().to_vec(),
+                    value: value_as_bytes(&entry),
                     expire_at: entry.expire_at(),
                 });
             });
         }
         contents.sort();
         contents
+    }
+}
+
+/// A string as it is, a collection as its digest.
+fn value_as_bytes(entry: &EntryRef) -> Vec<u8> {
+    match entry.string() {
+        Some(string) => string.to_vec(),
+        None => digest::of_value(Some(*entry)).to_vec(),
     }
 }
 

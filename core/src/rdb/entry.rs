@@ -6,8 +6,8 @@
 use super::length;
 use super::opcode;
 use super::string;
-use super::value::STRING;
-use crate::store::Value;
+use super::value::{self, Format, STRING};
+use crate::store::{StringValue, Value};
 
 /// When an entry was used, as far as the eviction policy of the writer cares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,28 +23,26 @@ pub enum AccessHint {
 /// The longest front of an entry without its key: expiry, idle time, type, two lengths.
 const FRONT_BYTES_MAX: usize = 9 + 1 + length::BYTES_MAX + 1 + 2 * length::BYTES_MAX;
 
-/// Appends an entry. `expire_at` is in milliseconds since the Unix epoch. With `compress`, a value that gets smaller
-/// by it is compressed. A key is written as it is, which all readers take and costs the least.
+/// Appends an entry. `expire_at` is in milliseconds since the Unix epoch. A key is written as it is, which all readers
+/// take and costs the least.
 #[inline]
 pub fn write_entry(
     out: &mut Vec<u8>,
     key: &[u8],
-    value: Value<'_>,
+    value: &Value<'_>,
     expire_at: Option<i64>,
     access: AccessHint,
-    compress: bool,
+    format: Format,
 ) {
     let value_bytes = match value {
-        Value::Bytes(bytes) => bytes.len(),
-        Value::Integer(_) => 20,
+        Value::String(StringValue::Bytes(bytes)) | Value::Packed(_, bytes) => bytes.len(),
+        Value::String(StringValue::Integer(_)) => 20,
+        _ => 0,
     };
     // One look at the capacity's end, instead of growing several times.
     out.reserve(FRONT_BYTES_MAX + key.len() + value_bytes);
-    write_key(out, key, expire_at, access);
-    match value {
-        Value::Bytes(bytes) => string::write(out, bytes, compress),
-        Value::Integer(number) => string::write_integer(out, number),
-    }
+    write_key(out, key, value::type_byte_of(value, format), expire_at, access);
+    value::write(out, value, format);
 }
 
 /// Appends an entry up to the first byte of its value, a string of `value_bytes` bytes, which the caller lets follow.
@@ -57,12 +55,18 @@ pub fn write_entry_front(
     access: AccessHint,
 ) {
     out.reserve(FRONT_BYTES_MAX + key.len());
-    write_key(out, key, expire_at, access);
+    write_key(out, key, STRING, expire_at, access);
     length::write(out, value_bytes as u64);
 }
 
 #[inline]
-fn write_key(out: &mut Vec<u8>, key: &[u8], expire_at: Option<i64>, access: AccessHint) {
+fn write_key(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    type_byte: u8,
+    expire_at: Option<i64>,
+    access: AccessHint,
+) {
     if let Some(at) = expire_at {
         out.push(opcode::EXPIRE_AT_MS);
         out.extend_from_slice(&at.to_le_bytes());
@@ -77,7 +81,7 @@ fn write_key(out: &mut Vec<u8>, key: &[u8], expire_at: Option<i64>, access: Acce
             out.extend_from_slice(&[opcode::FREQUENCY, frequency]);
         }
     }
-    out.push(STRING);
+    out.push(type_byte);
     string::write_plain(out, key);
 }
 
@@ -85,24 +89,28 @@ fn write_key(out: &mut Vec<u8>, key: &[u8], expire_at: Option<i64>, access: Acce
 mod tests {
     use super::*;
 
-    fn entry(value: Value, expire_at: Option<i64>, access: AccessHint) -> Vec<u8> {
+    fn entry(value: StringValue, expire_at: Option<i64>, access: AccessHint) -> Vec<u8> {
         let mut out = Vec::new();
-        write_entry(&mut out, b"key", value, expire_at, access, true);
+        let format = Format { version: 10, compress: true };
+        write_entry(&mut out, b"key", &Value::String(value), expire_at, access, format);
         out
     }
 
     #[test]
     fn an_entry_is_what_precedes_it_then_type_key_and_value() {
-        assert_eq!(entry(Value::Bytes(b"v"), None, AccessHint::None), b"\x00\x03key\x01v");
+        assert_eq!(entry(StringValue::Bytes(b"v"), None, AccessHint::None), b"\x00\x03key\x01v");
         assert_eq!(
-            entry(Value::Integer(300), Some(0x0102), AccessHint::IdleSeconds(64)),
+            entry(StringValue::Integer(300), Some(0x0102), AccessHint::IdleSeconds(64)),
             b"\xfc\x02\x01\0\0\0\0\0\0\xf8\x40\x40\x00\x03key\xc1\x2c\x01"
         );
         assert_eq!(
-            entry(Value::Integer(1 << 40), None, AccessHint::Frequency(9)),
+            entry(StringValue::Integer(1 << 40), None, AccessHint::Frequency(9)),
             b"\xf9\x09\x00\x03key\x0d1099511627776"
         );
-        assert_eq!(entry(Value::Bytes(b"12"), None, AccessHint::None), b"\x00\x03key\xc0\x0c");
+        assert_eq!(
+            entry(StringValue::Bytes(b"12"), None, AccessHint::None),
+            b"\x00\x03key\xc0\x0c"
+        );
     }
 
     #[test]
@@ -110,7 +118,9 @@ mod tests {
         let value = vec![b'x'; 70_000];
         let access = AccessHint::Frequency(1);
         let mut whole = Vec::new();
-        write_entry(&mut whole, b"key", Value::Bytes(&value), Some(5), access, false);
+        let format = Format { version: 10, compress: false };
+        let bytes = Value::String(StringValue::Bytes(&value));
+        write_entry(&mut whole, b"key", &bytes, Some(5), access, format);
         let mut front = Vec::new();
         write_entry_front(&mut front, b"key", value.len(), Some(5), access);
         assert!([front, value].concat() == whole);

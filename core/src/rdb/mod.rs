@@ -11,14 +11,20 @@
 pub mod crc64;
 pub mod dump;
 pub mod entry;
+pub mod extent;
+pub mod hash;
 pub mod input;
 pub mod length;
+pub mod list;
 pub mod lzf;
 pub mod opcode;
 pub mod pieces;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod value;
 
 pub use entry::AccessHint;
 pub use input::{DecodeError, Input};
-pub use value::StoredValue;
+pub use value::{Builder, Format, StoredValue};

@@ -17,6 +17,7 @@ use super::database::{Block, Database};
 use super::detached::Detached;
 use super::entry::EntryRef;
 use super::scan::Cursor;
+use crate::rdb::Format;
 use crate::rdb::entry::{AccessHint, write_entry, write_entry_front};
 use crate::rdb::pieces::Pieces;
 use crate::slot::BLOCK_SLOTS;
@@ -26,8 +27,8 @@ use crate::slot::BLOCK_SLOTS;
 pub struct CaptureOptions {
     /// What is said of an entry's last uses.
     pub hint: HintKind,
-    /// Whether long strings are compressed; they are then never sent by reference.
-    pub compress: bool,
+    /// How values are written. Long strings that are compressed are never sent by reference.
+    pub format: Format,
     /// Values outside of their entry are sent by reference from this length on, in bytes.
     pub reference_bytes_min: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
@@ -83,14 +84,14 @@ impl Capture {
         self.entries += 1;
         let hint = self.options.hint(entry.access());
         let (key, expire_at) = (entry.key(), entry.expire_at());
-        if !self.options.compress
+        if !self.options.format.compress
             && let Some(value) = entry.share_large_from(self.options.reference_bytes_min)
         {
             write_entry_front(self.out.tail(), key, value.len(), expire_at, hint);
             self.out.refer(value);
         } else {
             let out = self.out.tail();
-            write_entry(out, key, entry.value(), expire_at, hint, self.options.compress);
+            write_entry(out, key, &entry.value(), expire_at, hint, self.options.format);
         }
     }
 

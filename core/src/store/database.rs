@@ -176,6 +176,18 @@ impl Database {
         self.block_mut(key.slot).tables[key.slot.place_in_block()].string_mut(place)
     }
 
+    /// Lets `f` change the entry of a key, its key excepted; `None`: there is none. A snapshot under way first gets its
+    /// present state.
+    #[inline]
+    pub fn edit<R>(
+        &mut self,
+        key: &Key<'_>,
+        f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
+    ) -> Option<R> {
+        let place = self.find(key)?;
+        Some(self.update_hashed(key.slot, place, f))
+    }
+
     /// Replaces or removes the expiry. Returns whether the key is there.
     pub fn set_expiry(&mut self, key: &Key<'_>, expire_at: Option<i64>) -> bool {
         let Some(place) = self.find(key) else { return false };
@@ -386,13 +398,25 @@ impl Database {
         place: TablePlace,
         f: impl FnOnce(&mut OwnedEntry) -> R,
     ) -> R {
+        self.update_hashed(slot, place, |entry, _| f(entry))
+    }
+
+    /// As [`Self::update`], with what hashes the members of collections.
+    #[inline]
+    fn update_hashed<R>(
+        &mut self,
+        slot: Slot,
+        place: TablePlace,
+        f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
+    ) -> R {
         self.hand_over(slot, place);
         let phase = self.phase;
+        let hasher = &self.hasher;
         let block = self.blocks[slot.block()].as_mut().expect("an entry was found there");
         let table = &mut block.tables[slot.place_in_block()];
         let (result, before, after, expire_at) = table.update(place, |entry| {
             let before = entry.get().footprint();
-            let result = f(entry);
+            let result = f(entry, hasher);
             // It may be another entry, from a database of another phase.
             entry.get().set_phase(phase);
             (result, before, entry.get().footprint(), entry.get().expire_at())

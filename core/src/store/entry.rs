@@ -3,13 +3,17 @@
 //! This file is the only one that reads and writes through entry pointers. What lies where is [`super::layout`]'s;
 //! nobody changes an entry but through `&mut`, except for its access clock and snapshot phase.
 
+use super::garbage;
 use super::key::same_bytes;
 use super::layout::{
     ACCESS_MAX, EXPIRES_BIT, Footprint, HEADER_BYTES, HEADER_MASK, KEY_LENGTH_FOLLOWS,
     KEY_LENGTH_SHIFT, KIND_SHIFT, Kind, PHASE_BIT, Shape, VALUE_LENGTH_FOLLOWS, VALUE_LENGTH_SHIFT,
     fits_inline, integer_bytes,
 };
-use super::value::{EMBSTR_BYTES_MAX, Encoding, Value};
+use super::value::{
+    Collection, EMBSTR_BYTES_MAX, Encoding, LargeValue, Packing, StringValue, Type, Value,
+};
+use crate::collections::{Buffer, Hash, List, Set, SortedSet, Stream};
 use crate::number::parse_integer;
 use bytes::Bytes;
 use std::alloc::{alloc, dealloc, handle_alloc_error};
@@ -23,11 +27,27 @@ type Large = Vec<u8>;
 /// Bytes of a large value beside its contents: two counts, pointer, length, capacity.
 const LARGE_OVERHEAD_BYTES: usize = 40;
 
+/// Bytes of the value of an entry whose value lies outside.
+const POINTER_BYTES: usize = size_of::<*const ()>();
+
+#[inline]
+fn boxed_kind(large: &LargeValue) -> Kind {
+    match large {
+        LargeValue::List(_) => Kind::List,
+        LargeValue::Set(_) => Kind::Set,
+        LargeValue::Hash(_) => Kind::Hash,
+        LargeValue::SortedSet(_) => Kind::SortedSet,
+        LargeValue::Stream(_) => Kind::Stream,
+    }
+}
+
 /// A value about to be put into an entry.
 enum Content<'a> {
     Inline(&'a [u8]),
     Integer(i64),
     Large(Arc<Large>),
+    Packed(Packing, &'a [u8]),
+    Boxed(LargeValue),
 }
 
 impl Content<'_> {
@@ -46,7 +66,9 @@ impl Content<'_> {
         let (kind, value_bytes) = match self {
             Content::Inline(bytes) => (Kind::Inline, bytes.len()),
             Content::Integer(number) => (Kind::Integer, integer_bytes(*number)),
-            Content::Large(_) => (Kind::Large, size_of::<*const Large>()),
+            Content::Large(_) => (Kind::Large, POINTER_BYTES),
+            Content::Packed(packing, packed) => (Kind::packed(*packing), packed.len()),
+            Content::Boxed(large) => (boxed_kind(large), POINTER_BYTES),
         };
         Shape { kind, expires, phase, key_bytes, value_bytes }
     }
@@ -117,10 +139,42 @@ impl<'a> EntryRef<'a> {
     pub fn value(&self) -> Value<'a> {
         let shape = self.shape();
         match shape.kind {
-            Kind::Inline | Kind::InlineRaw => Value::Bytes(self.inline_value(shape)),
-            Kind::Integer => Value::Integer(read_integer(self.inline_value(shape))),
+            Kind::Inline | Kind::InlineRaw | Kind::Integer | Kind::Large => {
+                Value::String(self.string_of(shape))
+            }
+            Kind::PackedList => Value::Packed(Packing::List, self.inline_value(shape)),
+            Kind::PackedIntset => Value::Packed(Packing::Intset, self.inline_value(shape)),
+            Kind::PackedSet => Value::Packed(Packing::Set, self.inline_value(shape)),
+            Kind::PackedHash => Value::Packed(Packing::Hash, self.inline_value(shape)),
+            Kind::PackedSortedSet => Value::Packed(Packing::SortedSet, self.inline_value(shape)),
+            // SAFETY: the kind says what the pointer leads to; a large collection lives as long as its entry, which
+            // owns it, and is changed through `&mut` of the entry only.
+            Kind::List => Value::List(unsafe { &*self.pointer::<List>(shape) }),
+            // SAFETY: as above.
+            Kind::Set => Value::Set(unsafe { &*self.pointer::<Set>(shape) }),
+            // SAFETY: as above.
+            Kind::Hash => Value::Hash(unsafe { &*self.pointer::<Hash>(shape) }),
+            // SAFETY: as above.
+            Kind::SortedSet => Value::SortedSet(unsafe { &*self.pointer::<SortedSet>(shape) }),
+            // SAFETY: as above.
+            Kind::Stream => Value::Stream(unsafe { &*self.pointer::<Stream>(shape) }),
+        }
+    }
+
+    /// The value if it is a string.
+    #[inline]
+    pub fn string(&self) -> Option<StringValue<'a>> {
+        let shape = self.shape();
+        (shape.kind.value_type() == Type::String).then(|| self.string_of(shape))
+    }
+
+    #[inline]
+    fn string_of(&self, shape: Shape) -> StringValue<'a> {
+        match shape.kind {
+            Kind::Integer => StringValue::Integer(read_integer(self.inline_value(shape))),
             // SAFETY: a large value lives as long as the entry that counts it.
-            Kind::Large => Value::Bytes(unsafe { (*self.large(shape)).as_slice() }),
+            Kind::Large => StringValue::Bytes(unsafe { (*self.large(shape)).as_slice() }),
+            _ => StringValue::Bytes(self.inline_value(shape)),
         }
     }
 
@@ -209,12 +263,18 @@ impl<'a> EntryRef<'a> {
             Kind::Integer => Encoding::Int,
             Kind::Inline if shape.value_bytes <= EMBSTR_BYTES_MAX => Encoding::Embstr,
             Kind::Inline | Kind::InlineRaw | Kind::Large => Encoding::Raw,
+            _ => self.value().collection_encoding(),
         }
+    }
+
+    #[inline]
+    pub fn value_type(&self) -> Type {
+        Kind::from_bits(self.header() >> KIND_SHIFT).value_type()
     }
 
     /// What TYPE says.
     pub fn type_name(&self) -> &'static str {
-        "string"
+        self.value_type().name()
     }
 
     /// Bytes that the entry and its value occupy, without its place in the table.
@@ -230,6 +290,7 @@ impl<'a> EntryRef<'a> {
         let outside_bytes = match shape.kind {
             // SAFETY: a large value lives as long as the entry that counts it.
             Kind::Large => LARGE_OVERHEAD_BYTES + unsafe { (*self.large(shape)).capacity() },
+            kind if kind.is_boxed() => self.value().outside_bytes(),
             _ => 0,
         };
         Footprint { shape, outside_bytes }
@@ -240,8 +301,16 @@ impl<'a> EntryRef<'a> {
     pub fn copy_as(&self, key: &[u8]) -> OwnedEntry {
         let shape = self.shape();
         let content = match self.value() {
-            Value::Integer(number) => Content::Integer(number),
-            Value::Bytes(bytes) => Content::string(key.len(), bytes),
+            Value::String(StringValue::Integer(number)) => Content::Integer(number),
+            Value::String(StringValue::Bytes(bytes)) => Content::string(key.len(), bytes),
+            Value::Packed(packing, packed) => Content::Packed(packing, packed),
+            Value::List(list) => Content::Boxed(LargeValue::List(Box::new(list.clone()))),
+            Value::Set(set) => Content::Boxed(LargeValue::Set(Box::new(set.clone()))),
+            Value::Hash(hash) => Content::Boxed(LargeValue::Hash(Box::new(hash.clone()))),
+            Value::SortedSet(sorted_set) => {
+                Content::Boxed(LargeValue::SortedSet(Box::new(sorted_set.clone())))
+            }
+            Value::Stream(stream) => Content::Boxed(LargeValue::Stream(Box::new(stream.clone()))),
         };
         let mut copy = OwnedEntry::new(key, content, self.expire_at(), self.access());
         if shape.kind == Kind::InlineRaw {
@@ -264,8 +333,15 @@ impl<'a> EntryRef<'a> {
     #[inline]
     fn large(&self, shape: Shape) -> *const Large {
         debug_assert_eq!(shape.kind, Kind::Large);
-        // SAFETY: the value of an entry of this kind is a pointer from `Arc::into_raw` (`write_content`).
-        unsafe { self.start.add(shape.value_offset()).cast::<*const Large>().read_unaligned() }
+        self.pointer(shape)
+    }
+
+    /// The pointer that the value of an entry with a value outside is. For the right type the caller answers.
+    #[inline]
+    fn pointer<T>(&self, shape: Shape) -> *mut T {
+        debug_assert!(shape.kind.is_outside());
+        // SAFETY: the value of an entry of these kinds is a pointer (`write_content`).
+        unsafe { self.start.add(shape.value_offset()).cast::<*mut T>().read_unaligned() }
     }
 }
 
@@ -295,9 +371,15 @@ pub struct OwnedEntry {
     start: NonNull<u8>,
 }
 
-// SAFETY: it is the only owner of its allocation; a large value is an `Arc` of bytes, which may be shared between
-// threads. It is not `Sync`, because the access clock is written through `&`.
+// SAFETY: it is the only owner of its allocation; a large string is an `Arc` of bytes, which may be shared between
+// threads, a large collection a box that is `Send` (checked below). It is not `Sync`, because the access clock is
+// written through `&`.
 unsafe impl Send for OwnedEntry {}
+
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<LargeValue>();
+};
 
 impl OwnedEntry {
     /// An entry for a string, stored as an integer if it is the canonical form of one.
@@ -323,6 +405,35 @@ impl OwnedEntry {
     #[inline]
     pub fn integer(key: &[u8], number: i64, expire_at: Option<i64>, access: u32) -> OwnedEntry {
         OwnedEntry::new(key, Content::Integer(number), expire_at, access)
+    }
+
+    /// An entry for a collection.
+    pub fn collection(
+        key: &[u8],
+        collection: Collection,
+        expire_at: Option<i64>,
+        access: u32,
+    ) -> OwnedEntry {
+        match collection {
+            Collection::Packed(packing, packed) => {
+                OwnedEntry::packed(key, packing, &packed, expire_at, access)
+            }
+            Collection::Large(large) => {
+                OwnedEntry::new(key, Content::Boxed(large), expire_at, access)
+            }
+        }
+    }
+
+    /// An entry for a packed collection.
+    #[inline]
+    pub fn packed(
+        key: &[u8],
+        packing: Packing,
+        packed: &[u8],
+        expire_at: Option<i64>,
+        access: u32,
+    ) -> OwnedEntry {
+        OwnedEntry::new(key, Content::Packed(packing, packed), expire_at, access)
     }
 
     #[inline]
@@ -352,13 +463,14 @@ impl OwnedEntry {
     /// The same entry under another key, with its value, expiry and access clock.
     pub fn with_key(mut self, key: &[u8]) -> OwnedEntry {
         let shape = self.get().shape();
-        if shape.kind != Kind::Large {
-            return self.get().copy_as(key);
-        }
         let (expire_at, access) = (self.get().expire_at(), self.get().access());
-        // The value moves over as it is; what stays behind is an integer, which owns nothing.
-        let large = self.take_large();
-        OwnedEntry::new(key, Content::Large(large), expire_at, access)
+        // A value outside moves over as it is; what stays behind is an integer, which owns nothing.
+        let content = match shape.kind {
+            Kind::Large => Content::Large(self.take_large()),
+            kind if kind.is_boxed() => Content::Boxed(self.take_boxed()),
+            _ => return self.get().copy_as(key),
+        };
+        OwnedEntry::new(key, content, expire_at, access)
     }
 
     /// Replaces the value by a string, stored as an integer if it is the canonical form of one, and the expiry.
@@ -427,6 +539,55 @@ impl OwnedEntry {
         unsafe { write_front(self.start, new, expire_at, access) };
     }
 
+    /// Puts another collection in the place of the value; expiry and access clock stay.
+    pub fn set_collection(&mut self, collection: Collection) {
+        match collection {
+            Collection::Packed(packing, packed) => self.set_packed(packing, &packed),
+            Collection::Large(large) => {
+                let (expire_at, access) = (self.get().expire_at(), self.get().access());
+                self.set_content(Content::Boxed(large), expire_at, access);
+            }
+        }
+    }
+
+    /// Puts a packed collection in the place of the value; expiry and access clock stay.
+    pub fn set_packed(&mut self, packing: Packing, packed: &[u8]) {
+        let (expire_at, access) = (self.get().expire_at(), self.get().access());
+        self.set_content(Content::Packed(packing, packed), expire_at, access);
+    }
+
+    /// The value for changing. A change of packed bytes may move the entry.
+    #[inline]
+    pub fn value_mut(&mut self) -> ValueMut<'_> {
+        let entry = self.get();
+        let shape = entry.shape();
+        let packing = match shape.kind {
+            Kind::Inline | Kind::InlineRaw | Kind::Integer | Kind::Large => {
+                return ValueMut::String;
+            }
+            // SAFETY: the kind says what the pointer leads to: a box that the entry owns, borrowed mutably with it.
+            Kind::List => return ValueMut::List(unsafe { &mut *entry.pointer::<List>(shape) }),
+            // SAFETY: as above.
+            Kind::Set => return ValueMut::Set(unsafe { &mut *entry.pointer::<Set>(shape) }),
+            // SAFETY: as above.
+            Kind::Hash => return ValueMut::Hash(unsafe { &mut *entry.pointer::<Hash>(shape) }),
+            Kind::SortedSet => {
+                // SAFETY: as above.
+                return ValueMut::SortedSet(unsafe { &mut *entry.pointer::<SortedSet>(shape) });
+            }
+            Kind::Stream => {
+                // SAFETY: as above.
+                return ValueMut::Stream(unsafe { &mut *entry.pointer::<Stream>(shape) });
+            }
+            Kind::PackedList => Packing::List,
+            Kind::PackedIntset => Packing::Intset,
+            Kind::PackedSet => Packing::Set,
+            Kind::PackedHash => Packing::Hash,
+            Kind::PackedSortedSet => Packing::SortedSet,
+        };
+        ValueMut::Packed(packing, PackedMut { entry: self })
+    }
+
     /// Makes the value a string of `bytes` bytes: cut at the end, or filled up with zeros. An integer becomes the
     /// string that it stands for. The encoding is `raw` from now on.
     pub fn resize_string(&mut self, bytes: usize) {
@@ -439,9 +600,7 @@ impl OwnedEntry {
                 self.set_content(Content::Large(large), expire_at, access);
             }
             Kind::Integer => {
-                let Value::Integer(number) = entry.value() else {
-                    unreachable!("its kind says so")
-                };
+                let number = read_integer(entry.inline_value(old));
                 let mut buffer = itoa::Buffer::new();
                 let digits = buffer.format(number).as_bytes();
                 self.set_content(Content::Inline(digits), expire_at, access);
@@ -463,10 +622,11 @@ impl OwnedEntry {
                     self.start.add(new.value_offset() + kept).write_bytes(0, bytes - kept);
                 }
             }
+            _ => unreachable!("callers have looked at the type"),
         }
     }
 
-    /// The bytes of a value that [`Self::resize_string`] made; empty for an integer.
+    /// The bytes of a value that [`Self::resize_string`] made; empty for anything else.
     pub fn string_mut(&mut self) -> &mut [u8] {
         let shape = self.get().shape();
         match shape.kind {
@@ -490,6 +650,7 @@ impl OwnedEntry {
                 // bytes while the entry is borrowed mutably.
                 unsafe { std::slice::from_raw_parts_mut(start, length) }
             }
+            _ => &mut [],
         }
     }
 
@@ -507,8 +668,8 @@ impl OwnedEntry {
     #[inline]
     fn set_content(&mut self, content: Content<'_>, expire_at: Option<i64>, access: u32) {
         let old = self.get().shape();
-        if old.kind == Kind::Large {
-            drop(self.take_large());
+        if old.kind.is_outside() {
+            self.drop_outside();
         }
         let new = content.shape(old.key_bytes, expire_at.is_some(), old.phase);
         if old != new {
@@ -531,6 +692,37 @@ impl OwnedEntry {
         unsafe {
             write_front(self.start, Shape { kind: Kind::Integer, ..shape }, expire_at, access);
             Arc::from_raw(large)
+        }
+    }
+
+    /// As [`Self::take_large`], of a large collection.
+    fn take_boxed(&mut self) -> LargeValue {
+        let entry = self.get();
+        let shape = entry.shape();
+        let (expire_at, access) = (entry.expire_at(), entry.access());
+        // SAFETY: the kind changes no offset; it says what box the pointer came from (`write_content`), and that box
+        // now is ours.
+        unsafe {
+            let large = match shape.kind {
+                Kind::List => LargeValue::List(Box::from_raw(entry.pointer(shape))),
+                Kind::Set => LargeValue::Set(Box::from_raw(entry.pointer(shape))),
+                Kind::Hash => LargeValue::Hash(Box::from_raw(entry.pointer(shape))),
+                Kind::SortedSet => LargeValue::SortedSet(Box::from_raw(entry.pointer(shape))),
+                Kind::Stream => LargeValue::Stream(Box::from_raw(entry.pointer(shape))),
+                _ => unreachable!("only of entries with a large collection"),
+            };
+            write_front(self.start, Shape { kind: Kind::Integer, ..shape }, expire_at, access);
+            large
+        }
+    }
+
+    /// Lets go of a value outside.
+    #[cold]
+    fn drop_outside(&mut self) {
+        if self.get().shape().kind == Kind::Large {
+            drop(self.take_large());
+        } else {
+            garbage::discard(self.take_boxed());
         }
     }
 
@@ -586,11 +778,92 @@ impl Drop for OwnedEntry {
     #[inline]
     fn drop(&mut self) {
         let shape = self.get().shape();
-        if shape.kind == Kind::Large {
-            drop(self.take_large());
+        if shape.kind.is_outside() {
+            self.drop_outside();
         }
         // SAFETY: it is ours, and was allocated with this layout (its kind has no part in it).
         unsafe { dealloc(self.start.as_ptr(), shape.layout()) }
+    }
+}
+
+/// A value for changing. Strings have methods of their own.
+pub enum ValueMut<'a> {
+    String,
+    Packed(Packing, PackedMut<'a>),
+    List(&'a mut List),
+    Set(&'a mut Set),
+    Hash(&'a mut Hash),
+    SortedSet(&'a mut SortedSet),
+    Stream(&'a mut Stream),
+}
+
+/// The bytes of a packed collection, where they lie in their entry.
+pub struct PackedMut<'a> {
+    entry: &'a mut OwnedEntry,
+}
+
+impl Buffer for PackedMut<'_> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        let entry = self.entry.get();
+        entry.inline_value(entry.shape())
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let shape = self.entry.get().shape();
+        // SAFETY: the value lies there (a packed collection always lies in its entry), and the entry is borrowed
+        // mutably for as long as the slice lives.
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.entry.start.add(shape.value_offset()).as_ptr(),
+                shape.value_bytes,
+            )
+        }
+    }
+
+    fn splice(&mut self, at: usize, removed: usize, inserted: usize) {
+        let entry = &mut *self.entry;
+        let old = entry.get().shape();
+        let (expire_at, access) = (entry.get().expire_at(), entry.get().access());
+        let behind = old.value_bytes - (at + removed);
+        let new = Shape { value_bytes: old.value_bytes - removed + inserted, ..old };
+        let (old_offset, new_offset) = (old.value_offset(), new.value_offset());
+        if old.allocated_bytes() == new.allocated_bytes() {
+            // SAFETY: all places lie within the allocation, which has room for both shapes. What moves first is
+            // what lies in the direction of the move, so nothing is overwritten before it has moved; `copy_to` lets
+            // source and target overlap. The gap may never have been written to, so it is filled.
+            unsafe {
+                let tail_from = entry.start.add(old_offset + at + removed);
+                let tail_to = entry.start.add(new_offset + at + inserted);
+                if tail_to >= tail_from {
+                    tail_from.copy_to(tail_to, behind);
+                }
+                if new.key_offset() != old.key_offset() {
+                    let front = entry.start.add(old.key_offset());
+                    front.copy_to(entry.start.add(new.key_offset()), old.key_bytes + at);
+                }
+                if tail_to < tail_from {
+                    tail_from.copy_to(tail_to, behind);
+                }
+                entry.start.add(new_offset + at).write_bytes(0, inserted);
+                write_front(entry.start, new, expire_at, access);
+            }
+            return;
+        }
+        let start = allocate(new);
+        // SAFETY: source and target lie within the old and the new allocation; the old one is ours to free, with the
+        // layout it was made with.
+        unsafe {
+            let front = entry.start.add(old.key_offset());
+            front.copy_to_nonoverlapping(start.add(new.key_offset()), old.key_bytes + at);
+            start.add(new_offset + at).write_bytes(0, inserted);
+            let tail = entry.start.add(old_offset + at + removed);
+            tail.copy_to_nonoverlapping(start.add(new_offset + at + inserted), behind);
+            write_front(start, new, expire_at, access);
+            dealloc(entry.start.as_ptr(), old.layout());
+        }
+        entry.start = start;
     }
 }
 
@@ -659,6 +932,19 @@ unsafe fn write_content(start: NonNull<u8>, shape: Shape, content: Content<'_>) 
             Content::Large(large) => {
                 target.cast::<*const Large>().write_unaligned(Arc::into_raw(large))
             }
+            Content::Packed(_, packed) => {
+                ptr::copy_nonoverlapping(packed.as_ptr(), target.as_ptr(), packed.len());
+            }
+            Content::Boxed(large) => {
+                let pointer = match large {
+                    LargeValue::List(list) => Box::into_raw(list).cast::<()>(),
+                    LargeValue::Set(set) => Box::into_raw(set).cast(),
+                    LargeValue::Hash(hash) => Box::into_raw(hash).cast(),
+                    LargeValue::SortedSet(sorted_set) => Box::into_raw(sorted_set).cast(),
+                    LargeValue::Stream(stream) => Box::into_raw(stream).cast(),
+                };
+                target.cast::<*mut ()>().write_unaligned(pointer);
+            }
         }
     }
 }
@@ -666,11 +952,12 @@ unsafe fn write_content(start: NonNull<u8>, shape: Shape, content: Content<'_>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::next_random;
 
-    fn check(entry: &OwnedEntry, key: &[u8], value: Value<'_>, expire_at: Option<i64>) {
+    fn check(entry: &OwnedEntry, key: &[u8], value: StringValue<'_>, expire_at: Option<i64>) {
         let entry = entry.get();
         assert_eq!(entry.key(), key);
-        assert_eq!(entry.value(), value);
+        assert_eq!(entry.string(), Some(value));
         assert_eq!(entry.expire_at(), expire_at);
     }
 
@@ -684,7 +971,7 @@ mod tests {
     fn integers_of_any_size_come_back() {
         for number in [0, 1, -1, 9, 10, 127, 128, -129, 40_000, i64::MAX, i64::MIN, i64::MIN + 1] {
             let entry = OwnedEntry::string(b"k", number.to_string().as_bytes(), None, 0);
-            check(&entry, b"k", Value::Integer(number), None);
+            check(&entry, b"k", StringValue::Integer(number), None);
         }
     }
 
@@ -697,24 +984,24 @@ mod tests {
                 for to in lengths {
                     let (old, new) = (vec![b'a'; from], vec![b'b'; to]);
                     let mut entry = OwnedEntry::string(&key, &old, None, 7);
-                    check(&entry, &key, Value::Bytes(&old), None);
+                    check(&entry, &key, StringValue::Bytes(&old), None);
                     entry.set_expiry(Some(5));
-                    check(&entry, &key, Value::Bytes(&old), Some(5));
+                    check(&entry, &key, StringValue::Bytes(&old), Some(5));
                     entry.set_string(&new, Some(6), 8);
-                    check(&entry, &key, Value::Bytes(&new), Some(6));
+                    check(&entry, &key, StringValue::Bytes(&new), Some(6));
                     entry.set_integer(-70_000, Some(6), 8);
-                    check(&entry, &key, Value::Integer(-70_000), Some(6));
+                    check(&entry, &key, StringValue::Integer(-70_000), Some(6));
                     entry.set_string(&old, None, 9);
-                    check(&entry, &key, Value::Bytes(&old), None);
+                    check(&entry, &key, StringValue::Bytes(&old), None);
                     let copy = entry.get().copy_as(b"other");
-                    check(&copy, b"other", Value::Bytes(&old), None);
+                    check(&copy, b"other", StringValue::Bytes(&old), None);
                     entry.resize_string(to);
                     let mut resized = old.clone();
                     resized.resize(to, 0);
-                    check(&entry, &key, Value::Bytes(&resized), None);
+                    check(&entry, &key, StringValue::Bytes(&resized), None);
                     entry.string_mut().fill(b'c');
                     let renamed = entry.with_key(b"renamed");
-                    check(&renamed, b"renamed", Value::Bytes(&vec![b'c'; to]), None);
+                    check(&renamed, b"renamed", StringValue::Bytes(&vec![b'c'; to]), None);
                     assert_eq!(renamed.get().access(), 9);
                 }
             }
@@ -740,13 +1027,71 @@ mod tests {
     }
 
     #[test]
+    fn packed_bytes_are_edited_where_they_lie() {
+        for (key_bytes, expire_at) in [(0, None), (5, Some(9)), (63, None), (200, Some(9))] {
+            let key = vec![b'k'; key_bytes];
+            let mut entry = OwnedEntry::packed(&key, Packing::Hash, b"", expire_at, 3);
+            let mut model = Vec::new();
+            let mut random = 7u64;
+            let mut below = |bound: usize| next_random(&mut random) as usize % (bound + 1);
+            for step in 0..2000 {
+                let at = below(model.len());
+                let removed = below(model.len() - at).min(if step % 50 == 0 { 400 } else { 12 });
+                let inserted = if model.len() > 600 { 0 } else { below(40) };
+                let new: Vec<u8> = (0..inserted).map(|_| below(255) as u8).collect();
+                let ValueMut::Packed(Packing::Hash, mut packed) = entry.value_mut() else {
+                    panic!("it is a packed hash");
+                };
+                packed.splice(at, removed, inserted);
+                packed.bytes_mut()[at..at + inserted].copy_from_slice(&new);
+                model.splice(at..at + removed, new);
+                assert_eq!(packed.bytes(), model);
+                let seen = entry.get();
+                assert_eq!((seen.key(), seen.expire_at(), seen.access()), (&key[..], expire_at, 3));
+                assert!(
+                    matches!(seen.value(), Value::Packed(Packing::Hash, bytes) if bytes == model)
+                );
+            }
+            assert!(model.len() > 100);
+        }
+    }
+
+    #[test]
+    fn collections_move_copy_and_go() {
+        let new = || LargeValue::Stream(Box::default());
+        let entry = OwnedEntry::collection(b"k", Collection::Large(new()), Some(5), 3);
+        assert_eq!((entry.get().value_type(), entry.get().type_name()), (Type::Stream, "stream"));
+        assert_eq!(entry.get().string(), None);
+        let copy = entry.get().copy_as(b"copy");
+        let mut renamed = entry.with_key(b"renamed");
+        for (entry, key) in [(&copy, &b"copy"[..]), (&renamed, b"renamed")] {
+            let seen = entry.get();
+            assert_eq!((seen.key(), seen.expire_at(), seen.access()), (key, Some(5), 3));
+            assert!(matches!(seen.value(), Value::Stream(_)));
+            assert!(seen.memory_bytes() > size_of::<Stream>());
+        }
+        renamed.set_packed(Packing::Intset, Packing::Intset.empty());
+        assert_eq!(renamed.get().encoding(), Encoding::Intset);
+        renamed.set_expiry(None);
+        renamed.set_collection(Collection::Large(new()));
+        check_value_type(&renamed, Type::Stream);
+        renamed.set_string(b"text", None, 0);
+        check(&renamed, b"renamed", StringValue::Bytes(b"text"), None);
+    }
+
+    #[track_caller]
+    fn check_value_type(entry: &OwnedEntry, expected: Type) {
+        assert_eq!(entry.get().value_type(), expected);
+    }
+
+    #[test]
     fn shared_large_value_stays_as_it_was() {
         let mut entry = OwnedEntry::string(b"k", &[b'x'; 5000], None, 0);
         let shared = entry.get().share_large_from(0).unwrap();
         entry.resize_string(5001);
         entry.string_mut().fill(b'y');
         assert_eq!(*shared, [b'x'; 5000]);
-        check(&entry, b"k", Value::Bytes(&[b'y'; 5001]), None);
+        check(&entry, b"k", StringValue::Bytes(&[b'y'; 5001]), None);
         drop(entry);
         assert!(OwnedEntry::string(b"k", b"small", None, 0).get().share_large_from(0).is_none());
     }
@@ -757,6 +1102,6 @@ mod tests {
         assert_eq!(entry.get().access(), ACCESS_MAX);
         entry.get().set_access(12);
         assert_eq!(entry.get().access(), 12);
-        check(&entry, b"k", Value::Bytes(b"v"), Some(1));
+        check(&entry, b"k", StringValue::Bytes(b"v"), Some(1));
     }
 }

@@ -10,12 +10,13 @@
 //! | 0 or 4 | value length, if the header's field says 127 |
 //! | 0 or 8 | expiry, milliseconds since the Unix epoch |
 //! | … | key |
-//! | … | value, or for a large one the pointer to it |
+//! | … | value, or for a large string or collection the pointer to it |
 //!
 //! So an 11-byte key with a 32-byte value is 48 bytes. The size of the allocation is not stored: it always is the
 //! size class ([`size_class`]) of what the header describes, and a value is overwritten in place when the class
 //! stays the same.
 
+use super::value::{Packing, Type};
 use std::alloc::Layout;
 
 /// Bits of the access clock: seconds for LRU, or 13 bits of minutes and an 8-bit counter for LFU. The store keeps
@@ -45,6 +46,7 @@ const SHORT_VALUE_BYTES: usize = 64;
 /// Alignment of every entry, so that three bits of a pointer to it are free.
 const ENTRY_ALIGN: usize = 8;
 
+/// What the value's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -56,6 +58,18 @@ pub(super) enum Kind {
     Large = 2,
     /// As `Inline`, but built by APPEND or its like: reports the encoding `raw` whatever its length.
     InlineRaw = 4,
+    // Packed collections, which always lie in the entry.
+    PackedList = 5,
+    PackedIntset = 6,
+    PackedSet = 7,
+    PackedHash = 8,
+    PackedSortedSet = 9,
+    // Large collections: the value is the pointer to a box.
+    List = 10,
+    Set = 11,
+    Hash = 12,
+    SortedSet = 13,
+    Stream = 14,
 }
 
 impl Kind {
@@ -66,7 +80,52 @@ impl Kind {
             1 => Kind::Integer,
             2 => Kind::Large,
             4 => Kind::InlineRaw,
+            5 => Kind::PackedList,
+            6 => Kind::PackedIntset,
+            7 => Kind::PackedSet,
+            8 => Kind::PackedHash,
+            9 => Kind::PackedSortedSet,
+            10 => Kind::List,
+            11 => Kind::Set,
+            12 => Kind::Hash,
+            13 => Kind::SortedSet,
+            14 => Kind::Stream,
             _ => unreachable!("entries are written by the store only"),
+        }
+    }
+
+    #[inline]
+    pub(super) fn packed(packing: Packing) -> Kind {
+        match packing {
+            Packing::List => Kind::PackedList,
+            Packing::Intset => Kind::PackedIntset,
+            Packing::Set => Kind::PackedSet,
+            Packing::Hash => Kind::PackedHash,
+            Packing::SortedSet => Kind::PackedSortedSet,
+        }
+    }
+
+    /// Whether the value is the pointer to a large collection.
+    #[inline]
+    pub(super) fn is_boxed(self) -> bool {
+        self as u8 >= Kind::List as u8
+    }
+
+    /// Whether the value is a pointer, whatever to.
+    #[inline]
+    pub(super) fn is_outside(self) -> bool {
+        self == Kind::Large || self.is_boxed()
+    }
+
+    #[inline]
+    pub(super) fn value_type(self) -> Type {
+        match self {
+            Kind::Inline | Kind::Integer | Kind::Large | Kind::InlineRaw => Type::String,
+            Kind::PackedList | Kind::List => Type::List,
+            Kind::PackedIntset | Kind::PackedSet | Kind::Set => Type::Set,
+            Kind::PackedHash | Kind::Hash => Type::Hash,
+            Kind::PackedSortedSet | Kind::SortedSet => Type::SortedSet,
+            Kind::Stream => Type::Stream,
         }
     }
 }
@@ -139,7 +198,7 @@ impl Shape {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Footprint {
     pub(super) shape: Shape,
-    /// Bytes of a large value.
+    /// Bytes of a value outside of the entry.
     pub(super) outside_bytes: usize,
 }
 

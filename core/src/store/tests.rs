@@ -53,7 +53,8 @@ impl Checked {
 
     fn remove(&mut self, key: &[u8]) {
         let removed = self.database.remove(&self.hasher.key(key));
-        let removed = removed.map(|entry| (entry.get().value().to_vec(), entry.get().expire_at()));
+        let removed =
+            removed.map(|entry| (entry.get().string().unwrap().to_vec(), entry.get().expire_at()));
         assert_eq!(removed, self.model.remove(key));
     }
 
@@ -91,7 +92,7 @@ impl Checked {
             let entry =
                 self.database.get(&self.hasher.key(key)).expect("every key of the model is there");
             assert_eq!(entry.key(), key);
-            assert_eq!(entry.value().to_vec(), *value);
+            assert_eq!(entry.string().unwrap().to_vec(), *value);
             assert_eq!(entry.expire_at(), *expire_at);
         }
         assert_eq!(scan_all(&self.database, 10).len(), self.model.len());

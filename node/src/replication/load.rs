@@ -15,7 +15,7 @@ use ringfort_core::command::Spec;
 use ringfort_core::error::Error;
 use ringfort_core::flush;
 use ringfort_core::rdb::value::StoredValue;
-use ringfort_core::store::{Database, OwnedEntry};
+use ringfort_core::store::{Collection, Database, OwnedEntry};
 use ringfort_core::{eviction, slot};
 use ringfort_replication::identity::Replid;
 use ringfort_replication::rdb::{Entry, Item, Reader};
@@ -39,15 +39,23 @@ pub struct LoadTarget {
 struct LoadBatch {
     bytes: Vec<u8>,
     entries: Vec<BatchEntry>,
+    /// Bytes of the collections among them.
+    collection_bytes: usize,
 }
 
 struct BatchEntry {
     database: u32,
     key_bytes: u32,
-    /// Bytes of the value behind the key; `None`: an integer.
-    value: Result<u32, i64>,
+    value: BatchValue,
     expire_at: Option<i64>,
     access: u32,
+}
+
+enum BatchValue {
+    /// A string of so many bytes, which lies behind the key.
+    String(u32),
+    Integer(i64),
+    Collection(Collection),
 }
 
 /// A batch goes to its shard when it is so long, in bytes.
@@ -66,7 +74,8 @@ pub struct StreamPosition {
 
 /// Reads an RDB stream and deals its entries.
 pub struct Loader {
-    reader: Reader,
+    /// Apart only while its items, which borrow from it, are dealt.
+    reader: Option<Reader>,
     database: usize,
     batches: Vec<LoadBatch>,
     in_flight_bytes: usize,
@@ -92,7 +101,7 @@ impl Loader {
             });
         }
         Loader {
-            reader: Reader::new(),
+            reader: Some(Reader::new(core.shard.builder())),
             database: 0,
             batches: (0..core.cores).map(|_| LoadBatch::default()).collect(),
             in_flight_bytes: 0,
@@ -120,12 +129,11 @@ impl Loader {
 
     /// The next bytes of the stream. Error: what is wrong with it, and where.
     pub fn feed(&mut self, core: &mut Core, bytes: &[u8]) -> Result<(), String> {
-        self.reader.push(bytes);
+        let mut reader = self.reader.take().expect("it is put back below");
+        reader.push(bytes);
         core.shared.replication.loading.loaded_bytes.fetch_add(bytes.len() as u64, Relaxed);
-        // Apart from `self`, because items borrow from it.
-        let mut reader = std::mem::take(&mut self.reader);
         let result = self.take_items(core, &mut reader);
-        self.reader = reader;
+        self.reader = Some(reader);
         result
     }
 
@@ -156,7 +164,8 @@ impl Loader {
 
     /// The stream is over: it must be whole.
     pub fn finish(&mut self, core: &mut Core) -> Result<(), String> {
-        self.reader.finish().map_err(|error| error.to_string())?;
+        let reader = self.reader.as_ref().expect("it is put back after each feed");
+        reader.finish().map_err(|error| error.to_string())?;
         for shard in 0..self.batches.len() {
             self.send(core, shard);
         }
@@ -189,22 +198,22 @@ impl Loader {
             eviction::restored_access(entry.access, &core.shard.settings, core.now.wall_ms);
         let shard = if core.cores == 1 { 0 } else { core.shard_of(slot::slot_of(&entry.key)) };
         if shard == core.id {
-            let value = match &entry.value {
-                StoredValue::String(bytes) => Ok(bytes.as_ref()),
-                StoredValue::Integer(number) => Err(*number),
-            };
             let target = core.load.as_mut().expect("a load is under way");
-            target.insert(self.database, &entry.key, value, entry.expire_at, access);
+            target.insert(self.database, &entry.key, entry.value, entry.expire_at, access);
             return;
         }
         let batch = &mut self.batches[shard];
         batch.bytes.extend_from_slice(&entry.key);
-        let value = match &entry.value {
+        let value = match entry.value {
             StoredValue::String(bytes) => {
-                batch.bytes.extend_from_slice(bytes);
-                Ok(bytes.len() as u32)
+                batch.bytes.extend_from_slice(&bytes);
+                BatchValue::String(bytes.len() as u32)
             }
-            StoredValue::Integer(number) => Err(*number),
+            StoredValue::Integer(number) => BatchValue::Integer(number),
+            StoredValue::Collection(collection) => {
+                batch.collection_bytes += collection.memory_bytes();
+                BatchValue::Collection(collection)
+            }
         };
         batch.entries.push(BatchEntry {
             database: self.database as u32,
@@ -213,7 +222,7 @@ impl Loader {
             expire_at: entry.expire_at,
             access,
         });
-        if batch.bytes.len() >= BATCH_BYTES {
+        if batch.bytes.len() + batch.collection_bytes >= BATCH_BYTES {
             self.send(core, shard);
         }
     }
@@ -223,12 +232,12 @@ impl Loader {
         if batch.entries.is_empty() {
             return;
         }
-        let bytes = batch.bytes.len();
+        let bytes = batch.bytes.len() + batch.collection_bytes;
         self.in_flight_bytes += bytes;
         let reader = core.id;
         core.post(shard, move |core| {
             if let Some(target) = &mut core.load {
-                target.insert_all(&batch);
+                target.insert_all(batch);
             }
             core.post(reader, move |core| core.load_settled(bytes));
         });
@@ -240,14 +249,17 @@ impl LoadTarget {
         &mut self,
         database: usize,
         key: &[u8],
-        value: Result<&[u8], i64>,
+        value: StoredValue,
         expire_at: Option<i64>,
         access: u32,
     ) {
         let database = &mut self.databases[database];
         let entry = match value {
-            Ok(bytes) => OwnedEntry::string(key, bytes, expire_at, access),
-            Err(number) => OwnedEntry::integer(key, number, expire_at, access),
+            StoredValue::String(bytes) => OwnedEntry::string(key, &bytes, expire_at, access),
+            StoredValue::Integer(number) => OwnedEntry::integer(key, number, expire_at, access),
+            StoredValue::Collection(collection) => {
+                OwnedEntry::collection(key, collection, expire_at, access)
+            }
         };
         let key = database.hasher().key(key);
         if database.insert(&key, entry).is_some() {
@@ -255,16 +267,20 @@ impl LoadTarget {
         }
     }
 
-    fn insert_all(&mut self, batch: &LoadBatch) {
+    fn insert_all(&mut self, batch: LoadBatch) {
         let mut at = 0;
         let mut next = |bytes: u32| {
             let taken = &batch.bytes[at..at + bytes as usize];
             at += bytes as usize;
             taken
         };
-        for entry in &batch.entries {
+        for entry in batch.entries {
             let key = next(entry.key_bytes);
-            let value = entry.value.map(&mut next);
+            let value = match entry.value {
+                BatchValue::String(bytes) => StoredValue::String(next(bytes).into()),
+                BatchValue::Integer(number) => StoredValue::Integer(number),
+                BatchValue::Collection(collection) => StoredValue::Collection(collection),
+            };
             self.insert(entry.database as usize, key, value, entry.expire_at, entry.access);
         }
     }

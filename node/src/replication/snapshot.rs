@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use ringfort_core::rdb::Format;
 use ringfort_core::rdb::crc64;
 use ringfort_core::snapshot::{self, DatabaseSize};
 use ringfort_core::store::{Captured, Detached};
@@ -475,7 +476,7 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
         let target = if streamed.is_empty() { "disk" } else { "replicas sockets" };
         crate::notice!("Starting snapshot for SYNC with target: {target} ({count} replicas)");
         snapshot::Options {
-            compress: false,
+            format: Format { version, compress: false },
             reference_bytes_min: REFERENCE_BYTES_MIN,
             now: core.now.wall_ms,
         }
@@ -585,7 +586,7 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
         let core = core.borrow();
         let persistence = &core.config.persistence;
         let options = snapshot::Options {
-            compress: persistence.rdbcompression,
+            format: Format { version: core.rdb_version(), compress: persistence.rdbcompression },
             reference_bytes_min: REFERENCE_BYTES_MIN,
             now: core.now.wall_ms,
         };

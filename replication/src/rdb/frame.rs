@@ -6,7 +6,8 @@
 
 use super::error::Reason;
 use super::item::{Entry, Item, Magic};
-use ringfort_core::rdb::{AccessHint, DecodeError, Input, length, opcode, string, value};
+use ringfort_core::rdb::extent::Extent;
+use ringfort_core::rdb::{AccessHint, Builder, DecodeError, Input, length, opcode, string, value};
 
 /// From this version on there is a checksum at the end.
 const CHECKSUM_VERSION: u32 = 5;
@@ -22,6 +23,8 @@ pub(super) struct Frame {
     /// Of the next entry.
     expire_at: Option<i64>,
     access: AccessHint,
+    /// A collection that has not arrived whole, with where its value begins.
+    arriving: Option<(Extent, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,9 +94,13 @@ impl Frame {
     }
 
     #[inline]
-    pub(super) fn step<'a>(&mut self, input: &mut Input<'a>) -> Result<Step<'a>, Stop> {
+    pub(super) fn step<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        builder: &Builder,
+    ) -> Result<Step<'a>, Stop> {
         match self.place {
-            Place::Items => self.item(input),
+            Place::Items => self.item(input, builder),
             Place::Header => self.header(input),
             Place::ModuleData => {
                 if module_part(input)? == ModulePart::End {
@@ -133,7 +140,7 @@ impl Frame {
     }
 
     #[inline]
-    fn item<'a>(&mut self, input: &mut Input<'a>) -> Result<Step<'a>, Stop> {
+    fn item<'a>(&mut self, input: &mut Input<'a>, builder: &Builder) -> Result<Step<'a>, Stop> {
         match input.byte()? {
             value::STRING => self.entry(input),
             opcode::EXPIRE_AT_MS => {
@@ -148,19 +155,50 @@ impl Frame {
                 self.access = AccessHint::Frequency(input.byte()?);
                 Ok(Step::Passed)
             }
-            other => self.rare_item(other, input),
+            other => self.rare_item(other, input, builder),
         }
     }
 
     #[inline]
     fn entry<'a>(&mut self, input: &mut Input<'a>) -> Result<Step<'a>, Stop> {
         let key = string::parse_bytes(input)?;
-        let value = value::parse(value::STRING, input)?;
+        let value = string::parse(input)?;
         let (expire_at, access) = self.take_attributes();
         Ok(Step::Item(Item::Entry(Entry { key, value, expire_at, access })))
     }
 
-    fn rare_item<'a>(&mut self, first: u8, input: &mut Input<'a>) -> Result<Step<'a>, Stop> {
+    /// A key with a collection. One that is cut short is looked at again from where it was cut, and built only once
+    /// all of it is there.
+    fn collection<'a>(
+        &mut self,
+        type_byte: u8,
+        input: &mut Input<'a>,
+        builder: &Builder,
+    ) -> Result<Step<'a>, Stop> {
+        if let Some((extent, start)) = &mut self.arriving {
+            extent.find(&input.all()[*start..]).map_err(|error| error.moved(*start))?;
+            self.arriving = None;
+        }
+        let key = string::parse_bytes(input)?;
+        let start = input.position();
+        let value = match value::parse(type_byte, input, builder) {
+            Ok(value) => value,
+            Err(DecodeError::CutShort { needs }) => {
+                self.arriving = Extent::of(type_byte).map(|extent| (extent, start));
+                return Err(Stop::CutShort { needs });
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let (expire_at, access) = self.take_attributes();
+        Ok(Step::Item(Item::Entry(Entry { key, value, expire_at, access })))
+    }
+
+    fn rare_item<'a>(
+        &mut self,
+        first: u8,
+        input: &mut Input<'a>,
+        builder: &Builder,
+    ) -> Result<Step<'a>, Stop> {
         match first {
             opcode::AUX => {
                 let name = string::parse_bytes(input)?;
@@ -206,6 +244,9 @@ impl Frame {
                     0 => Place::Items,
                     ranges => Place::SlotRanges(ranges),
                 };
+            }
+            type_byte if Extent::of(type_byte).is_some() => {
+                return self.collection(type_byte, input, builder);
             }
             type_byte if value::type_name(type_byte).is_some() => {
                 return Err(DecodeError::NotSupported { at: 0, type_byte }.into());

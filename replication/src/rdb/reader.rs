@@ -10,7 +10,7 @@
 use super::error::{RdbError, Reason};
 use super::frame::{Frame, Step, Stop};
 use super::item::{Entry, Item};
-use ringfort_core::rdb::{Input, StoredValue, crc64};
+use ringfort_core::rdb::{Builder, Input, StoredValue, crc64};
 use std::borrow::Cow;
 
 /// How much is read before it is counted into the checksum: less than a core's first cache.
@@ -20,8 +20,9 @@ const CHECKSUM_STRIDE_BYTES: usize = 16 << 10;
 const BUFFER_BYTES_KEPT: usize = 1 << 20;
 
 /// Reads one RDB. It ends by itself: what follows it is left [unread](Reader::unread).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reader {
+    builder: Builder,
     buffer: Vec<u8>,
     /// What was read, in `buffer`.
     at: usize,
@@ -51,8 +52,18 @@ impl Sum {
 }
 
 impl Reader {
-    pub fn new() -> Self {
-        Reader::default()
+    /// A reader whose collections are built with `builder`.
+    pub fn new(builder: Builder) -> Self {
+        Reader {
+            builder,
+            buffer: Vec::new(),
+            at: 0,
+            dropped: 0,
+            needs: 0,
+            sum: Sum::default(),
+            frame: Frame::default(),
+            outcome: None,
+        }
     }
 
     /// Takes the next bytes. Costs their copy, and now and then that of what is unread.
@@ -91,7 +102,7 @@ impl Reader {
                 return Ok(Some(Item::Entry(Entry { key, value, expire_at, access })));
             }
             let mut input = Input::new(&self.buffer[start..]);
-            let step = match self.frame.step(&mut input) {
+            let step = match self.frame.step(&mut input, &self.builder) {
                 Ok(step) => step,
                 Err(Stop::CutShort { needs }) => {
                     self.needs = needs;

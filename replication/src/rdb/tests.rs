@@ -4,9 +4,14 @@ use super::item::{Entry, Item, Magic};
 use super::reader::Reader;
 use super::{error::RdbError, writer};
 use proptest::prelude::*;
+use ringfort_core::collections::Limits;
 use ringfort_core::rdb::entry::{write_entry, write_entry_front};
-use ringfort_core::rdb::{AccessHint, StoredValue, crc64, string};
-use ringfort_core::store::Value;
+use ringfort_core::rdb::{AccessHint, Builder, Format, StoredValue, crc64, string};
+use ringfort_core::store::{Hasher, StringValue, Value};
+
+fn reader() -> Reader {
+    Reader::new(Builder { hasher: Hasher::new([1, 2, 3, 4]), limits: Limits::default() })
+}
 
 /// An item that does not borrow, the value as text.
 type Found = String;
@@ -14,7 +19,7 @@ type Found = String;
 fn owned(item: &Item) -> Found {
     match item {
         Item::Entry(Entry { key, value, expire_at, access }) => {
-            let (key, value) = (key.escape_ascii(), value.to_vec());
+            let (key, value) = (key.escape_ascii(), value.to_vec().expect("a string"));
             format!("{key}={} {expire_at:?} {access:?}", value.escape_ascii())
         }
         Item::Aux { name, value } => format!("{}:{}", name.escape_ascii(), value.escape_ascii()),
@@ -24,7 +29,7 @@ fn owned(item: &Item) -> Found {
 
 /// Everything in `bytes`, pushed in pieces of `piece` bytes.
 fn read(bytes: &[u8], piece: usize) -> (Vec<Found>, Result<(), RdbError>) {
-    let mut reader = Reader::new();
+    let mut reader = reader();
     let mut found = Vec::new();
     for piece in bytes.chunks(piece.max(1)) {
         reader.push(piece);
@@ -187,7 +192,7 @@ fn an_rdb_without_its_end_is_cut_short_where_it_stops() {
 
 #[test]
 fn what_follows_the_end_stays_unread() {
-    let mut reader = Reader::new();
+    let mut reader = reader();
     let bytes = file("REDIS0011", b"\x00\x01k\x01v");
     reader.push(&[&bytes, &b"*1\r\n"[..]].concat());
     while reader.next().unwrap().is_some() {}
@@ -205,7 +210,7 @@ fn a_length_that_lies_reserves_nothing() {
         b"\x00\x01k\xc3\x80\x1f\x00\x00\x00\x80\x1f\x00\x00\x00",
         b"\xfb\x81\x7f\xff\xff\xff\xff\xff\xff\xff\x00",
     ] {
-        let mut reader = Reader::new();
+        let mut reader = reader();
         reader.push(b"REDIS0011");
         reader.push(body);
         while reader.next().unwrap().is_some() {}
@@ -220,7 +225,7 @@ fn a_long_value_costs_time_and_memory_in_proportion() {
     let mut bytes = Vec::new();
     writer::write_header(&mut bytes, 10);
     write_entry_front(&mut bytes, b"k", value.len(), None, AccessHint::None);
-    let mut reader = Reader::new();
+    let mut reader = reader();
     reader.push(&bytes);
     // A kilobyte at a time: work that grows with the square of the length would take minutes.
     for piece in value.chunks(1 << 10) {
@@ -284,10 +289,11 @@ fn written(entries: &[Given], compress: bool) -> Vec<u8> {
     for Given { key, value, expire_at, access } in entries {
         let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
         let value = match number {
-            Some(number) if number.to_string().as_bytes() == value => Value::Integer(number),
-            _ => Value::Bytes(value),
+            Some(number) if number.to_string().as_bytes() == value => StringValue::Integer(number),
+            _ => StringValue::Bytes(value),
         };
-        write_entry(&mut out, key, value, *expire_at, *access, compress);
+        let format = Format { version: 10, compress };
+        write_entry(&mut out, key, &Value::String(value), *expire_at, *access, format);
     }
     let checksum = crc64::checksum(0, &out);
     writer::write_end(&mut out, Some(checksum));

@@ -7,8 +7,15 @@ mod bitmap;
 mod cluster;
 mod connection;
 mod generic;
+mod geo;
+mod hash;
+mod hyperloglog;
+mod list;
 mod pubsub;
 mod server;
+mod set;
+mod sorted_set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -19,6 +26,13 @@ use super::spec::{Acl, Begin, Find, Flags, KeyFlags, KeySpec, Spec};
 const FAMILIES: &[(&str, &[Spec])] = &[
     ("string", string::COMMANDS),
     ("bitmap", bitmap::COMMANDS),
+    ("list", list::COMMANDS),
+    ("hash", hash::COMMANDS),
+    ("set", set::COMMANDS),
+    ("sorted-set", sorted_set::COMMANDS),
+    ("geo", geo::COMMANDS),
+    ("hyperloglog", hyperloglog::COMMANDS),
+    ("stream", stream::COMMANDS),
     ("generic", generic::COMMANDS),
     ("connection", connection::COMMANDS),
     ("server", server::COMMANDS),

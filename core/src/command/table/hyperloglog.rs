@@ -1,0 +1,5 @@
+//! The HyperLogLog commands.
+
+use crate::command::spec::Spec;
+
+pub const COMMANDS: &[Spec] = &[];

@@ -1,0 +1,5 @@
+//! The list commands.
+
+use crate::command::spec::Spec;
+
+pub const COMMANDS: &[Spec] = &[];

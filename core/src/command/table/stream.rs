@@ -1,0 +1,5 @@
+//! The stream commands.
+
+use crate::command::spec::Spec;
+
+pub const COMMANDS: &[Spec] = &[];
