@@ -16,6 +16,7 @@ pub fn flush_database(shard: &mut Shard, database: usize, now: i64) -> Detached 
         (presence(&databases[database], &hasher.key(key), now), Presence::Absent)
     });
     let (removed, detached) = shard.databases[database].clear();
+    shard.waiters.touch_all(database);
     shard.stats.dirty += removed as u64;
     detached
 }
@@ -42,6 +43,8 @@ pub fn swap_databases(shard: &mut Shard, one: usize, other: usize, now: i64) {
         });
     }
     shard.databases.swap(one, other);
+    shard.waiters.touch_all(one);
+    shard.waiters.touch_all(other);
 }
 
 #[cfg(test)]

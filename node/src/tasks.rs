@@ -97,6 +97,11 @@ impl Calls {
         }
     }
 
+    /// Nobody waits for call `number` any more.
+    pub fn forget(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
+
     /// A number that will be finished by somebody's message, and the future that waits for it.
     pub fn expect(&mut self) -> (u64, Answer) {
         self.start()
@@ -131,6 +136,22 @@ impl Core {
             }
         })
         .detach();
+    }
+}
+
+impl Core {
+    /// Finishes call `number` at a time in milliseconds since the Unix epoch, unless what this returns is dropped before.
+    pub fn finish_at(&self, number: u64, wall_ms: i64) -> glommio::Task<()> {
+        let core = self.handle.clone();
+        let waker = self.mailbox.waker().clone();
+        let after_ms = (wall_ms - ringfort_net::clock::wall_clock_ms()).max(0) as u64;
+        glommio::spawn_local(async move {
+            glommio::timer::sleep(std::time::Duration::from_millis(after_ms)).await;
+            if let Some(core) = core.upgrade() {
+                core.borrow_mut().calls.finish(number, Box::new(()));
+                waker.wake();
+            }
+        })
     }
 }
 

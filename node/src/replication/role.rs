@@ -217,6 +217,7 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         let stopped = stop_all(core).await;
         on_all_cores(core, |core| {
             core.shard.settings.is_replica = true;
+            core.unblock_key_waits();
             core.shard.effects.enabled = false;
         })
         .await;
