@@ -13,6 +13,7 @@ pub mod expire;
 pub mod keys;
 pub mod lcs;
 pub mod object;
+pub mod streams;
 mod string_options;
 pub mod string_ranges;
 pub mod strings;
@@ -23,13 +24,19 @@ use crate::keys::Keys;
 use crate::store::Key;
 
 /// Whether a command that may wait for its keys would now reply, looking at `key` alone. Changes nothing.
-pub fn is_ready(_spec: &Spec, _keys: &mut Keys, _args: &Args, _key: &Key) -> bool {
-    false
+pub fn is_ready(spec: &Spec, keys: &mut Keys, args: &Args, key: &Key) -> bool {
+    match spec.name {
+        "xread" | "xreadgroup" => streams::read::is_ready(keys, args, key),
+        _ => false,
+    }
 }
 
 /// A command that is about to wait, with what it said of the present put in (`$` of XREAD).
-pub fn settled_args(_spec: &Spec, _keys: &mut Keys, args: &Args) -> OwnedArgs {
-    OwnedArgs::from(*args)
+pub fn settled_args(spec: &Spec, keys: &mut Keys, args: &Args) -> OwnedArgs {
+    match spec.name {
+        "xread" => streams::read::resolve_last_ids(keys, args),
+        _ => OwnedArgs::from(*args),
+    }
 }
 
 #[cfg(test)]

@@ -41,6 +41,11 @@ impl Consumer {
         &self.name
     }
 
+    /// The name, counted.
+    pub fn shared_name(&self) -> Arc<[u8]> {
+        Arc::clone(&self.name)
+    }
+
     /// How many entries are pending with it.
     pub fn pending_len(&self) -> usize {
         self.pending.len()
