@@ -214,7 +214,7 @@ impl Core {
             let session = &connection.session;
             let listens = session.subscriptions + session.shard_subscriptions > 0
                 || session.monitor
-                || connection.replica.is_some()
+                || connection.replica.as_ref().is_some_and(|replica| replica.is_linked())
                 || connection.link.is_some();
             if !listens
                 && connection.wait == Wait::None

@@ -147,12 +147,12 @@ async fn wait_for_replicas(core: &CoreHandle, timeout_ms: u64) {
         crate::notice!("Waiting for replicas before shutting down.");
     }
     while behind() > 0 && replication.shutdown.load(Relaxed) == WAITING {
-        let Some((_, acked)) = next_ack(core, Some(deadline_ms)) else {
+        let Some(acked) = next_ack(core, Some(deadline_ms)) else {
             crate::warning!("{} of the replicas are behind: shutting down all the same.", behind());
             return;
         };
         if behind() > 0 {
-            acked.await;
+            acked.arrives().await;
         }
     }
 }

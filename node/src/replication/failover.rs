@@ -14,6 +14,7 @@ use crate::pause::PauseMode;
 use crate::tasks::{CoreHandle, on_all_cores};
 use crate::transaction::stop_all;
 
+use super::role::alone;
 use super::{Replication, lock, next_ack};
 
 /// INFO's master_failover_state.
@@ -74,8 +75,8 @@ async fn watch(core: CoreHandle, replication: Arc<Replication>) {
         if lock(&replication.failover).stage() != Stage::WaitingForSync {
             return;
         }
-        if let Some((_, acked)) = acked {
-            acked.await;
+        if let Some(acked) = acked {
+            acked.arrives().await;
         }
     }
 }
@@ -95,7 +96,10 @@ pub fn answered(core: &mut Core, granted: bool) {
     core.new_tasks.push(Box::pin(async move { run_actions(&handle).await }));
 }
 
+/// Takes the steps that are due, one after the other, whichever cores they were asked for on: the end of a pause must
+/// not overtake its beginning on any of them. Returns when none is left.
 async fn run_actions(core: &CoreHandle) {
+    let _alone = alone(core, |replication| &replication.failover_steps).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     loop {
         let action = lock(&replication.failover).poll_action();

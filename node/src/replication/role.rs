@@ -1,6 +1,7 @@
 //! Which role this node has: REPLICAOF, promotion, and what clients may do meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_core::command::{Flags, Handler, SessionCommand, Spec};
@@ -40,6 +41,13 @@ impl Replication {
 
     pub fn update_loading(&self) {
         self.restrict(restriction::LOADING, self.loading.mode.load(Relaxed) != Loading::NO);
+    }
+
+    /// Before the cores start: a node that is told to follow is a replica while it loads, too. It takes no writes, and
+    /// removes nothing by itself.
+    pub fn begin_as_replica(&self, host: String, port: u16) {
+        self.is_replica.store(true, Relaxed);
+        self.link().begin(host, port);
     }
 
     /// The link came up or went down.
@@ -132,20 +140,24 @@ pub async fn empty_data(core: &CoreHandle) {
     stopped.release(core);
 }
 
-/// The node changes its role once at a time: the next change waits until this value goes.
-struct Alone(Arc<Replication>);
+/// Whoever else asks for the same flag waits until this value goes.
+pub(super) struct Alone {
+    replication: Arc<Replication>,
+    flag: fn(&Replication) -> &AtomicBool,
+}
 
-async fn alone(core: &CoreHandle) -> Alone {
+/// Waits until nobody else has `flag`, on whatever core.
+pub(super) async fn alone(core: &CoreHandle, flag: fn(&Replication) -> &AtomicBool) -> Alone {
     let replication = Arc::clone(&core.borrow().shared.replication);
-    while replication.role_changes.swap(true, Relaxed) {
+    while flag(&replication).swap(true, Relaxed) {
         sleep_ms(core, 1).await;
     }
-    Alone(replication)
+    Alone { replication, flag }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        self.0.role_changes.store(false, Relaxed);
+        (self.flag)(&self.replication).store(false, Relaxed);
     }
 }
 
@@ -174,13 +186,18 @@ async fn remember_primary(core: &CoreHandle, primary: Option<(String, u16)>) {
 
 /// REPLICAOF NO ONE, and the end of a failover: this node goes on by itself, under a new name.
 pub async fn become_primary(core: &CoreHandle) {
-    let _alone = alone(core).await;
+    let _alone = alone(core, |replication| &replication.role_changes).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     if !replication.is_replica() {
         return;
     }
     stop_following(core).await;
     let stopped = stop_all(core).await;
+    // The histories part here. Once the role is known, PINGs and messages are appended, which are this node's own.
+    let replid = crate::start::random_replid();
+    let end = replication.log.end();
+    replication.identity().shift(replid, end);
+    replication.log.forget_database();
     replication.is_replica.store(false, Relaxed);
     let logged = replication.log.is_active();
     on_all_cores(core, move |core| {
@@ -188,10 +205,6 @@ pub async fn become_primary(core: &CoreHandle) {
         core.shard.effects.enabled = logged;
     })
     .await;
-    let replid = crate::start::random_replid();
-    let end = replication.log.end();
-    replication.identity().shift(replid, end);
-    replication.log.forget_database();
     crate::warning!(
         "Setting secondary replication ID, valid up to offset: {}. New replication ID is {replid}",
         end + 1
@@ -205,7 +218,7 @@ pub async fn become_primary(core: &CoreHandle) {
 
 /// REPLICAOF host port. `failover`: that node is asked to take this one's place.
 pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) {
-    let _alone = alone(core).await;
+    let _alone = alone(core, |replication| &replication.role_changes).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     if replication.is_replica() {
         stop_following(core).await;
@@ -213,6 +226,8 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         // From here on clients write nothing more; what they had begun is still this primary's, and goes into its log.
         replication.is_replica.store(true, Relaxed);
         core.borrow().update_restrictions();
+        // Clients in WAIT would wait for ever.
+        core.borrow_mut().wake_ack_waiters();
         super::failover::writes_settled(core).await;
         let stopped = stop_all(core).await;
         on_all_cores(core, |core| {
@@ -223,12 +238,7 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         .await;
         stopped.release(core);
     }
-    {
-        let mut link = replication.link();
-        link.host = host.clone();
-        link.port = port;
-        link.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
-    }
+    replication.link().begin(host.clone(), port);
     remember_primary(core, Some((host.clone(), port))).await;
     core.borrow().update_restrictions();
     on_all_cores(core, Core::close_replicas).await;
