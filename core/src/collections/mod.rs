@@ -1,15 +1,19 @@
 //! The data structures of collections.
 //!
-//! A small collection is packed in one piece of bytes, in the form that RDB has for it; a large one is one of the structs here. They know nothing of keys,
-//! commands or clocks. One thread; reached through `&mut`; no locks.
+//! A small collection is packed in one piece of bytes, in the form that RDB has for it; a large one is one of the
+//! structs here. They know nothing of keys, commands or clocks. One thread; reached through `&mut`; no locks.
 
 pub mod buffer;
 pub mod hash;
+pub mod intset;
 pub mod limits;
 pub mod list;
+pub mod listpack;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
+pub mod ziplist;
+pub mod zipmap;
 
 pub use buffer::Buffer;
 pub use hash::Hash;
