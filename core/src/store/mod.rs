@@ -22,10 +22,12 @@ mod table;
 mod tests;
 mod value;
 
+pub(crate) use buckets::prefetch;
 pub use capture::{CaptureOptions, Captured, HintKind};
 pub use database::{Database, Expiry};
 pub use detached::Detached;
 pub use entry::{EntryRef, OwnedEntry, PackedMut, ValueMut};
+pub(crate) use key::same_bytes;
 pub use key::{Hasher, Key};
 pub use layout::ACCESS_MAX;
 pub use scan::Cursor;
