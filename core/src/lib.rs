@@ -32,5 +32,6 @@ pub mod slot;
 pub mod snapshot;
 pub mod store;
 pub mod transfer;
+pub mod values;
 pub mod waiters;
 pub mod watch;

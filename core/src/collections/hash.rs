@@ -261,12 +261,7 @@ impl Hash {
 
 /// A record has got another number.
 #[inline]
-fn follow(
-    expiries: &mut BTreeSet<(i64, RecordId)>,
-    record: &[u8],
-    old: RecordId,
-    new: RecordId,
-) {
+fn follow(expiries: &mut BTreeSet<(i64, RecordId)>, record: &[u8], old: RecordId, new: RecordId) {
     if let Some(at) = Field::expire_at(record) {
         expiries.remove(&(at, old));
         expiries.insert((at, new));

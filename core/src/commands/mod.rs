@@ -10,6 +10,7 @@ pub mod blocking;
 pub mod counters;
 pub mod dump;
 pub mod expire;
+pub mod hashes;
 pub mod keys;
 pub mod lcs;
 pub mod object;
