@@ -13,6 +13,7 @@
 pub mod bit_commands;
 pub mod client;
 pub mod differential;
+pub mod hash_commands;
 pub mod key_commands;
 pub mod meeting;
 pub mod node;
