@@ -11,7 +11,7 @@ SEEDS ?= 100
 # One invocation builds through Cargo's own parallelism; make must not start verbs side by side.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run build test tools lint unit loom fuzz bench compare compare-sync flamegraph clean
+.PHONY: help run build test tools lint unit loom fuzz commands bench compare compare-sync compare-types flamegraph clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ fuzz: tools ## the property tests with CASES cases each, the comparisons with Re
 	PROPTEST_CASES=$(CASES) $(CARGO) test --workspace --lib
 	RINGFORT_SEEDS=$(SEEDS) $(CARGO) test -p ringfort-node --test 'differential_*' --test dump_restore
 
+commands: ## write the README's table of commands anew from the command table
+	RINGFORT_WRITE_README=1 $(CARGO) test -p ringfort-core --test readme_commands
+
 bench: ## criterion benches of the parts; ARGS='filter'
 	$(CARGO) bench -p ringfort-bench -- $(ARGS)
 
@@ -51,6 +54,9 @@ compare: build ## measure against the peers found, results under perf/results; A
 
 compare-sync: build ## measure full syncs and live replicas beside the peers; ARGS='--quick'
 	$(CARGO) run --release -p ringfort-perf -- compare-sync $(ARGS)
+
+compare-types: build ## measure commands on collections and their memory beside the peers; ARGS='--quick'
+	$(CARGO) run --release -p ringfort-perf -- compare-types $(ARGS)
 
 # Frame pointers are for the profiler alone, in a build of its own: they cost the node a register.
 flamegraph: ## profile a node under load into perf/flamegraph-*.svg; ARGS='--verb set --pipeline 1'

@@ -431,6 +431,7 @@ impl<'a> Keys<'a> {
     pub fn expired(&mut self, key: &Key) {
         self.shard.stats.expired_keys += 1;
         self.touch_watchers(key);
+        self.tell_waiters(key);
         self.notify(key, Classes::EXPIRED, "expired");
         self.effect_removed(key, self.shard.settings.lazyfree_lazy_expire);
     }

@@ -77,10 +77,12 @@ pub fn absorb(shard: &mut Shard, outcome: Outcome) {
     spoil_watches(shard, &outcome.touched);
 }
 
-/// Spoils the watches of the keys that were touched elsewhere; keys that nobody watches here do no harm.
+/// Spoils the watches of the keys that were touched elsewhere, and tells those who wait for them; keys that nobody
+/// watches here do no harm.
 pub fn spoil_watches(shard: &mut Shard, touched: &[Touched]) {
     for Touched { database, key, now } in touched {
         shard.watches.touch(*database, key, *now);
+        shard.waiters.touch(*database, key);
     }
 }
 

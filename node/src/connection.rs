@@ -31,12 +31,14 @@ pub enum Wait {
     Backlog,
 }
 
-/// How CLIENT UNBLOCK ends a wait.
+/// How a wait is ended before its time, by CLIENT UNBLOCK or the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unblock {
     /// As if its time were up.
     Timeout,
     Error,
+    /// The node became a replica.
+    RoleChanged,
 }
 
 /// A reply that is due, in order.

@@ -162,6 +162,7 @@ pub struct Core {
     pub handle: std::rc::Weak<std::cell::RefCell<Core>>,
 
     pub pubsub: PubSub,
+    pub key_waits: crate::key_wait::KeyWaits,
     pub monitors: Monitors,
     pub command_stats: CommandStats,
     pub slow: SlowLog,
@@ -241,6 +242,7 @@ impl Core {
         let settings = Settings::from_config(&config);
         let mut shard = Shard::new(hasher, settings.databases, seed);
         shard.settings = settings.shard.clone();
+        shard.settings.is_replica = shared.replication.is_replica();
         let settings_spin_us = settings.spin_us;
         Core {
             id,
@@ -270,6 +272,7 @@ impl Core {
             new_tasks: Vec::new(),
             handle: std::rc::Weak::new(),
             pubsub: PubSub::default(),
+            key_waits: crate::key_wait::KeyWaits::default(),
             monitors: Monitors::new(cores),
             command_stats: CommandStats::new(),
             slow: SlowLog::default(),
@@ -443,6 +446,10 @@ impl Core {
             .filter_map(|(index, slot)| Some((index as u32, slot.connection.as_deref()?)))
     }
 
+    pub fn connections_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.connections.iter_mut().filter_map(|slot| slot.connection.as_deref_mut())
+    }
+
     /// Closes the connection at once, undoing what its session holds elsewhere.
     pub fn close_connection(&mut self, index: u32) {
         self.name_slow_entries();
@@ -455,6 +462,9 @@ impl Core {
                 return;
             }
             self.forget_link(&mut connection);
+        }
+        if let Some(call) = connection.blocked_on {
+            self.calls.finish(call, Box::new(()));
         }
         self.forget_replica(index, &mut connection);
         self.ring.close(connection.slot);

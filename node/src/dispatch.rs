@@ -20,7 +20,7 @@ use crate::connection::{Connection, Wait};
 use crate::core::Core;
 use crate::input::OUTPUT_PAUSE_BYTES;
 use crate::message::RemoteCommand;
-use crate::{exec, multi_shard, node_commands};
+use crate::{exec, key_wait, multi_shard, node_commands};
 
 /// What was found out about a command before its turn.
 #[derive(Clone, Copy, Default)]
@@ -161,6 +161,17 @@ impl Core {
         spec: &'static Spec,
         handler: ringfort_core::command::spec::KeysHandler,
     ) -> Flow {
+        if spec.flags.has(Flags::BLOCKING)
+            && !connection.session.caller.is_primary
+            && key_wait::may_wait(spec, args)
+        {
+            let mut shards = self.shards_of(spec, args);
+            if shards.is_empty() {
+                // It is wrong, and says so.
+                shards.insert(self.id);
+            }
+            return key_wait::start(self, index, connection, spec, handler, args, shards);
+        }
         let shard = if self.cores == 1 {
             0
         } else if spec.only_key().is_some() {
@@ -204,6 +215,7 @@ impl Core {
                 (prepared.first_key > 0).then(|| prepared.key(args.at(prepared.first_key.into())));
             self.feed_monitors(connection, args, spec);
             self.execute(spec, handler, args, context, first, connection.reply_buffer());
+            self.serve_waiters();
             return Flow::Next;
         }
         self.send_to_shard(connection, index, args, prepared, spec, shard)

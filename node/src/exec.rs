@@ -73,6 +73,7 @@ pub fn exec(
         run_here(core, index, connection, transaction.queued);
         let mut effects = core.shard.effects.take();
         core.publish_transaction(&mut effects);
+        core.serve_waiters();
         core.timed_until = started;
         core.count_command(spec, args, connection.id, false);
         core.feed_monitors(connection, args, spec);

@@ -3,7 +3,7 @@
 use ringfort_core::args::Args;
 use ringfort_core::command::spec::KeysHandler;
 use ringfort_core::command::{Flags, Handler, Spec};
-use ringfort_core::cx::Cx;
+use ringfort_core::cx::{Cx, Wait};
 use ringfort_core::keys::{Caller, Keys};
 use ringfort_core::resp::{Protocol, Reply};
 use ringfort_core::store::Key;
@@ -92,7 +92,8 @@ impl Core {
         self.execute_admitted(spec, handler, args, context, first, out);
     }
 
-    /// [`Core::execute`] of a command for which there is memory, or whose transaction as a whole was let in.
+    /// [`Core::execute`] of a command for which there is memory, or whose transaction as a whole was let in. One that
+    /// would wait for its keys answers as if its time were up.
     #[inline]
     pub fn execute_admitted(
         &mut self,
@@ -103,6 +104,24 @@ impl Core {
         first: Option<Key>,
         out: &mut Vec<u8>,
     ) {
+        if let Some(wait) = self.attempt(spec, handler, args, context, first, out) {
+            wait.timeout_reply.write(&mut Reply::new(out, context.protocol));
+            self.count_command(spec, args, context.client, false);
+        }
+    }
+
+    /// Runs a command on the shard of this core and appends its reply to `out`, unless it would wait for its keys: then it
+    /// has done nothing, and is not counted.
+    #[inline]
+    pub fn attempt(
+        &mut self,
+        spec: &'static Spec,
+        handler: KeysHandler,
+        args: &Args,
+        context: Context,
+        first: Option<Key>,
+        out: &mut Vec<u8>,
+    ) -> Option<Wait> {
         let reply = Reply::new(out, context.protocol);
         let keys = Keys {
             shard: &mut self.shard,
@@ -114,6 +133,9 @@ impl Core {
         let mut cx = Cx::new(keys, reply);
         if let Err(error) = handler(&mut cx, args) {
             cx.reply.error(&error);
+        }
+        if cx.wait.is_some() {
+            return cx.wait;
         }
         let failed = match cx.reply.last_error() {
             None => false,
@@ -129,6 +151,7 @@ impl Core {
         if !self.shard.events.list.is_empty() {
             self.publish_key_events();
         }
+        None
     }
 
     /// A batch of commands from core `from`: runs it and sends it back with the replies.
@@ -163,6 +186,7 @@ impl Core {
             });
             self.execute(command.spec, handler, &args, context, first, &mut replies);
             ends.push(replies.len());
+            self.serve_waiters();
             if let Some((_, label)) = labels.next_if(|(labelled, _)| *labelled == at) {
                 let mut line = Vec::new();
                 monitor::write_line(&mut line, context.database, label, &args, command.spec);

@@ -16,6 +16,7 @@ mod execute;
 mod file_sink;
 mod flush;
 mod input;
+mod key_wait;
 mod log;
 mod lolwut;
 mod message;

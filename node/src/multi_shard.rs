@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{self, Flags, Handler, Spec, Split};
-use ringfort_core::cx::Cx;
+use ringfort_core::commands;
+use ringfort_core::cx::{Cx, Wait};
 use ringfort_core::effect::Effects;
 use ringfort_core::keys::Keys;
 use ringfort_core::notify::KeyEvent;
@@ -86,7 +87,14 @@ async fn run_split(
         Split::Sum => run_sum(client, spec, args).await,
         Split::Elements => run_elements(client, spec, args).await,
         Split::Ok => run_pairs(client, spec, args).await,
-        Split::Gather => run_gathered(client, spec, args, shards).await,
+        Split::Gather => {
+            let mut gathered = run_gathered(client, spec, args, shards).await;
+            if let Some((wait, _)) = gathered.wait {
+                // Nobody waits here: those that may, come another way.
+                wait.timeout_reply.write(&mut Reply::new(&mut gathered.reply, client.protocol));
+            }
+            gathered.reply
+        }
     }
 }
 
@@ -213,13 +221,20 @@ async fn run_pairs(client: &Client, spec: &'static Spec, args: &OwnedArgs) -> Ve
     client.reply(|reply| reply.ok())
 }
 
+/// What a command came to whose keys were gathered.
+pub struct Gathered {
+    pub reply: Vec<u8>,
+    /// There was nothing for it: how it waits, and the command as it waits. It has not replied then.
+    pub wait: Option<(Wait, OwnedArgs)>,
+}
+
 /// The entries of all keys come here, the command runs, they go back.
-async fn run_gathered(
+pub async fn run_gathered(
     client: &Client,
     spec: &'static Spec,
     args: &OwnedArgs,
     shards: ShardSet,
-) -> Vec<u8> {
+) -> Gathered {
     let core = &client.core;
     let by_shard = keys_by_shard(core, spec, args);
     let databases = databases_of(client, spec, args);
@@ -241,7 +256,7 @@ async fn run_gathered(
     });
     let parts: Vec<(usize, Vec<Carried>)> = futures_util::future::join_all(parts).await;
 
-    let (reply, parts, outcome) = {
+    let (reply, wait, parts, outcome) = {
         let mut core = core.borrow_mut();
         let mut scratch = transfer::scratch(&mut core.shard);
         // Per shard the database and name of each key, to send the entries home by.
@@ -257,7 +272,11 @@ async fn run_gathered(
         let Handler::Keys(handler) = spec.handler else {
             unreachable!("only commands on keys have shards");
         };
-        run_on(&mut scratch, handler, &args.args(), client.context(), &mut reply);
+        let wait = run_on(&mut scratch, handler, &args.args(), client.context(), &mut reply);
+        let wait = wait.map(|wait| {
+            let mut keys = keys_of_shard(&mut scratch, client.context());
+            (wait, commands::settled_args(spec, &mut keys, &args.args()))
+        });
         let parts: Vec<(usize, Vec<Carried>)> = places
             .into_iter()
             .map(|(shard, places)| {
@@ -268,7 +287,7 @@ async fn run_gathered(
                 (shard, carried)
             })
             .collect();
-        (reply, parts, Outcome::take(&mut scratch))
+        (reply, wait, parts, Outcome::take(&mut scratch))
     };
     let touched = outcome.touched.clone();
     let back = parts.into_iter().map(|(shard, carried)| {
@@ -285,7 +304,7 @@ async fn run_gathered(
     client.add_effects(std::mem::take(&mut outcome.effects));
     transfer::absorb(&mut core.shard, outcome);
     core.publish_key_events();
-    reply
+    Gathered { reply, wait }
 }
 
 /// The databases in which a command's keys may change: COPY … DB names a second one, the last one
@@ -305,24 +324,30 @@ fn databases_of(client: &Client, spec: &Spec, args: &OwnedArgs) -> Vec<usize> {
     databases
 }
 
+fn keys_of_shard(shard: &mut Shard, context: Context) -> Keys<'_> {
+    Keys {
+        shard,
+        database: context.database,
+        now: context.now,
+        caller: context.caller,
+        first: None,
+    }
+}
+
+/// Runs a command on a shard. `Some`: it would wait for its keys, and has not replied.
 fn run_on(
     shard: &mut Shard,
     handler: ringfort_core::command::spec::KeysHandler,
     args: &Args,
     context: Context,
     out: &mut Vec<u8>,
-) {
-    let keys = Keys {
-        shard,
-        database: context.database,
-        now: context.now,
-        caller: context.caller,
-        first: None,
-    };
+) -> Option<Wait> {
+    let keys = keys_of_shard(shard, context);
     let mut cx = Cx::new(keys, Reply::new(out, context.protocol));
     if let Err(error) = handler(&mut cx, args) {
         cx.reply.error(&error);
     }
+    cx.wait
 }
 
 impl Core {

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use ringfort_core::store::garbage;
 use ringfort_net::{EndReason, Event, Parker, Spin};
 
 use crate::connection::Wait;
@@ -45,6 +46,8 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
             core.serve_ring();
             core.serve_mailbox();
             core.run_cron_if_due();
+            core.serve_waiters();
+            core.free_garbage();
             core.produce();
         }
         run_tasks(&handle, &mut tasks);
@@ -127,11 +130,21 @@ impl Core {
         !self.dirty.is_empty()
             || !self.resume.is_empty()
             || self.cron.eviction_unfinished
+            || garbage::pending() > 0
             || self.ring.has_work()
             || self.mailbox.has_work()
             || self.pubsub.has_events()
             || self.snapshot.has_work()
             || self.has_log_to_send()
+    }
+
+    /// Frees some of the large values that went.
+    fn free_garbage(&mut self) {
+        /// Allocations: well under a millisecond.
+        const FREED_PER_ROUND: usize = 2000;
+        if garbage::pending() > 0 {
+            garbage::free_some(FREED_PER_ROUND);
+        }
     }
 
     fn serve_ring(&mut self) {
@@ -201,6 +214,12 @@ impl Core {
             return;
         };
         connection.ended = true;
+        if connection.blocked_on.is_some() {
+            // It may wait for ever for a reply that nobody reads.
+            self.put_connection(index, connection);
+            self.close_connection(index);
+            return;
+        }
         if connection.wait == Wait::None {
             connection.close_after_reply = true;
             self.mark_dirty(index, &mut connection);

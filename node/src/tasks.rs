@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, poll_fn};
 use futures_util::stream::{FuturesUnordered, Stream};
 
 use crate::core::Core;
@@ -97,6 +97,11 @@ impl Calls {
         }
     }
 
+    /// Nobody waits for call `number` any more.
+    pub fn forget(&mut self, number: u64) {
+        self.waiting.remove(&number);
+    }
+
     /// A number that will be finished by somebody's message, and the future that waits for it.
     pub fn expect(&mut self) -> (u64, Answer) {
         self.start()
@@ -132,6 +137,36 @@ impl Core {
         })
         .detach();
     }
+}
+
+impl Core {
+    /// Finishes call `number` at a time in milliseconds since the Unix epoch, unless what this returns is dropped before.
+    pub fn finish_at(&self, number: u64, wall_ms: i64) -> glommio::Task<()> {
+        let core = self.handle.clone();
+        let waker = self.mailbox.waker().clone();
+        // Not at once: a task is polled where it is made, while the core is borrowed.
+        let after_ms = (wall_ms - ringfort_net::clock::wall_clock_ms()).max(1) as u64;
+        glommio::spawn_local(async move {
+            glommio::timer::sleep(std::time::Duration::from_millis(after_ms)).await;
+            if let Some(core) = core.upgrade() {
+                core.borrow_mut().calls.finish(number, Box::new(()));
+                waker.wake();
+            }
+        })
+    }
+}
+
+/// Lets the core's loop have a round.
+pub async fn next_round() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits for some milliseconds.

@@ -82,6 +82,7 @@ impl Core {
     /// Everything that waited has its turn before the next transaction is let in.
     fn release(&mut self, id: TransactionId) {
         self.gate.release(id);
+        self.serve_waiters();
         for deferred in std::mem::take(&mut self.deferred) {
             match deferred {
                 Deferred::Batch { from, batch } => self.run_batch(from, batch),

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use common::client::frame;
-use common::node::testing_redis;
+use common::node::{TemporaryDirectory, testing_redis};
 use common::replication::{
-    Server, assert_same_data, digest, fill, follow, follow_port, link_is_up, number, offset,
-    replica_of, replication_field, syncs, wait_for_link, wait_for_link_down,
+    Server, assert_same_data, config_set, digest, fill, follow, follow_port, link_is_up, number,
+    offset, replica_of, replication_field, syncs, wait_for_link, wait_for_link_down,
 };
 use common::{Client, Node, Reply, eventually};
 
@@ -284,6 +284,113 @@ fn a_snapshot_of_another_format() {
         bytes[..9].copy_from_slice(magic.as_bytes());
         check_failed_sync(magic, marked(&bytes, &MARK));
     }
+}
+
+/// A full sync was received into the configured file, so that one which was not whole replaced the last good save, and
+/// the node could not start again. Now the file gets its name when its data is in place.
+#[test]
+fn only_a_whole_snapshot_takes_the_place_of_the_saved_file() {
+    if testing_redis() {
+        return; // It ends itself.
+    }
+    let whole = snapshot();
+    let mut bad = whole.clone();
+    let end = bad.len();
+    bad[end - 8..].copy_from_slice(b"checksum");
+    let good = Arc::new(AtomicBool::new(false));
+    let is_good = Arc::clone(&good);
+    let primary = FakePrimary::start(move |_, _| match is_good.load(Ordering::SeqCst) {
+        true => Answer::AndStay(counted(&snapshot())),
+        false => Answer::AndClose(counted(&bad)),
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", "disabled").node();
+    replica.connect().run("SET old data");
+    assert_eq!(replica.connect().run("SAVE"), Reply::ok());
+    let file = replica.directory().join("dump.rdb");
+    let saved = std::fs::read(&file).unwrap();
+    follow_port(&replica, primary.port);
+    primary.wait_until_asked(2);
+    assert!(std::fs::read(&file).unwrap() == saved);
+    good.store(true, Ordering::SeqCst);
+    wait_for_link(&replica);
+    assert!(std::fs::read(&file).unwrap() == whole);
+    let names = std::fs::read_dir(replica.directory()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["dump.rdb"]);
+}
+
+/// A file that could not be written was found out about when the whole snapshot had been sent; until then nothing took what
+/// came, and the link stood still for as long as `repl-timeout`. Now it ends when the file does.
+#[test]
+fn a_full_sync_whose_file_cannot_be_written_fails_at_once() {
+    if testing_redis() {
+        return; // It ends itself.
+    }
+    // Much is announced, little sent.
+    let mut begun = full_resync();
+    begun.extend_from_slice(b"$100000000\r\n");
+    begun.extend_from_slice(&snapshot()[..20]);
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(begun.clone()),
+        _ => Answer::AndStay(counted(&snapshot())),
+    });
+    let start = Server::Ours(2).start().option("--repl-diskless-load", "disabled");
+    let start = start.option("--enable-protected-configs", "yes");
+    let replica = start.option("--repl-timeout", "3600").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    std::fs::remove_dir_all(replica.directory()).unwrap();
+    follow_port(&replica, primary.port);
+    eventually("the sync fails", || {
+        let fault = replica.info("primary_link_last_fault");
+        fault.contains("No such file").then_some(())
+    });
+    assert_eq!(client.run("GET old"), Reply::bulk("data"));
+    let other = TemporaryDirectory::new();
+    config_set(&replica, "dir", other.path().to_str().unwrap());
+    primary.wait_until_asked(2);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+}
+
+/// A DEBUG RELOAD and a full sync that was loaded as it came filled the same databases. Now a reload is refused while a full
+/// sync has the claim, and a full sync that comes during a reload is tried again.
+#[test]
+fn a_reload_and_a_full_sync_keep_out_of_each_other_s_way() {
+    if testing_redis() {
+        return; // It has one thread.
+    }
+    let whole = counted(&snapshot());
+    let (begun, rest) = whole.split_at(whole.len() - 12);
+    let (begun, again) = (begun.to_vec(), whole.clone());
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(begun.clone()),
+        _ => Answer::AndStay(again.clone()),
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", "swapdb").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    follow_port(&replica, primary.port);
+    eventually("the snapshot begins", || (replica.info("async_loading") == "1").then_some(()));
+    eventually("the primary stays", || primary.link.lock().unwrap().as_ref().map(|_| ()));
+    assert_eq!(client.run("DEBUG RELOAD").error(), "ERR Data is being loaded already");
+    assert_eq!(client.run("GET old"), Reply::bulk("data"));
+    primary.send(rest);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+
+    // A reload that takes a while, and in the middle of it another full sync.
+    client.run("DEBUG POPULATE 200000 key 10");
+    client.send_command(&["DEBUG", "RELOAD"]);
+    primary.cut();
+    primary.wait_until_asked(2);
+    let reply = client.read();
+    let refused = reply.is_error() && reply.error() == "ERR Data is being loaded already";
+    assert!(reply == Reply::ok() || refused, "{reply}");
+    eventually("the primary's data is there", || {
+        (client.run("DBSIZE") == Reply::Integer(1)).then_some(())
+    });
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
 }
 
 #[test]
@@ -601,7 +708,7 @@ fn snapshots_come_in_the_form_that_the_replica_understands() {
         ("no", &["psync2"], false),
         ("no", &[], false),
     ] {
-        common::replication::config_set(&primary, "repl-diskless-sync", sync);
+        config_set(&primary, "repl-diskless-sync", sync);
         let (mut client, answer) = ask(&primary, capabilities, "?", -1);
         let words: Vec<&str> = answer.split(' ').collect();
         assert_eq!(words[0], "+FULLRESYNC", "{answer}");

@@ -5,7 +5,7 @@ mod common;
 
 use common::replication::{
     PAIRS, Server, Stopped, Writer, assert_same_data, config_set, fill, follow, syncs,
-    wait_for_link, wait_for_link_down, write_bytes,
+    wait_for_link, wait_for_link_down, wait_until_caught_up, write_bytes,
 };
 use common::{Node, Reply, Start, eventually};
 
@@ -188,6 +188,33 @@ fn a_primary_restarted_from_its_file_keeps_its_replicas() {
         let writer = Writer::start(&primary, 25);
         writer.wait_for_more(500);
         writer.stop();
+        assert_same_data(&[&primary, &replica]);
+        let syncs = syncs(&primary);
+        assert_eq!((syncs.full, syncs.partial), (0, 1));
+    }
+}
+
+/// A primary that was started again left expired keys of its file out without a word in the stream, and its replicas, which
+/// resumed, kept them for ever. Now it loads them where it goes on with the file's history, and expiry writes their DEL.
+#[test]
+fn keys_that_expired_while_a_primary_was_away_leave_its_replicas() {
+    for (primary, replica) in PAIRS {
+        let (mut primary, replica) = linked(primary.start(), replica.start());
+        let mut client = primary.connect();
+        client.run("DEBUG SET-ACTIVE-EXPIRE 0");
+        client.run("SET stays v");
+        for number in 0..100 {
+            client.run(&format!("SET goes:{number} v PX 1"));
+        }
+        wait_until_caught_up(&primary, &replica);
+        shut_down(&mut primary, "SAVE");
+        let mut there = replica.connect();
+        assert_eq!(there.run("DBSIZE"), Reply::Integer(101));
+        primary.start_again();
+        wait_for_link(&replica);
+        eventually("the replica has what its primary has", || {
+            (there.run("DBSIZE") == Reply::Integer(1)).then_some(())
+        });
         assert_same_data(&[&primary, &replica]);
         let syncs = syncs(&primary);
         assert_eq!((syncs.full, syncs.partial), (0, 1));

@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::client::encode_command;
 use crate::error::Failure;
-use crate::keys::{BENCHMARK_KEY_DIGITS, KeyShape};
+use crate::keys::BENCHMARK_KEY_DIGITS;
 use crate::process::cpu_ns;
 use crate::replies::ReplyCounter;
 use crate::tools::{Load, Verb};
@@ -43,7 +43,19 @@ pub fn run(
     warm_up: Duration,
     window: Duration,
 ) -> Result<Measured, Failure> {
-    let mut generator = Generator::connect(load, port)?;
+    run_requests(&Requests::of_load(load), load.connections, port, pid, warm_up, window)
+}
+
+/// As [`run`], for requests of any kind.
+pub fn run_requests(
+    requests: &Requests,
+    connections: usize,
+    port: u16,
+    pid: Option<u32>,
+    warm_up: Duration,
+    window: Duration,
+) -> Result<Measured, Failure> {
+    let mut generator = Generator::connect(requests, connections, port)?;
     generator.run_until(Instant::now() + warm_up)?;
 
     let cpu_before = pid.map(cpu_ns).transpose()?;
@@ -67,8 +79,64 @@ pub fn run(
     })
 }
 
+/// A batch of requests that is sent over and over, with other numbers in it each time.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    batch: Vec<u8>,
+    /// Where in it random numbers go, each of [`BENCHMARK_KEY_DIGITS`] digits.
+    digits_at: Vec<usize>,
+    count: usize,
+    /// The numbers are below this.
+    numbers: u64,
+}
+
+impl Requests {
+    fn of_load(load: &Load) -> Requests {
+        let value = vec![b'x'; load.value_bytes];
+        let words: &[&[u8]] = match load.verb {
+            Verb::Get => &[b"GET", b"key:#"],
+            Verb::Set => &[b"SET", b"key:#", &value],
+        };
+        Requests::of_words(words, load.pipeline, load.keys)
+    }
+
+    /// A pipeline of one command, in whose words each `#` stands for a random number.
+    pub fn of_words(words: &[&[u8]], pipeline: usize, numbers: u64) -> Requests {
+        let placeholder = [b'0'; BENCHMARK_KEY_DIGITS];
+        let mut batch = Vec::new();
+        let mut digits_at = Vec::new();
+        for _ in 0..pipeline {
+            let filled: Vec<Vec<u8>> = words
+                .iter()
+                .map(|word| {
+                    let parts: Vec<&[u8]> = word.split(|byte| *byte == b'#').collect();
+                    parts.join(&placeholder[..])
+                })
+                .collect();
+            let start = batch.len();
+            encode_command(&mut batch, &filled.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            // Each word stands behind its length line and ends with a line end.
+            let mut at = start + format!("*{}\r\n", words.len()).len();
+            for (word, filled) in words.iter().zip(&filled) {
+                at += format!("${}\r\n", filled.len()).len();
+                let mut in_word = at;
+                for byte in *word {
+                    if *byte == b'#' {
+                        digits_at.push(in_word);
+                        in_word += BENCHMARK_KEY_DIGITS;
+                    } else {
+                        in_word += 1;
+                    }
+                }
+                at += filled.len() + 2;
+            }
+        }
+        Requests { batch, digits_at, count: pipeline, numbers }
+    }
+}
+
 struct Generator<'a> {
-    load: &'a Load,
+    requests: &'a Requests,
     poll: Poll,
     connections: Vec<Connection>,
     random: Random,
@@ -81,25 +149,28 @@ struct Connection {
     /// The batch under way, and how much of it was sent. It is made once; from then on only the digits of
     /// its keys change.
     batch: Vec<u8>,
-    digits_at: Vec<usize>,
     sent: usize,
     replies_due: u64,
     counter: ReplyCounter,
 }
 
 impl<'a> Generator<'a> {
-    fn connect(load: &'a Load, port: u16) -> Result<Generator<'a>, Failure> {
+    fn connect(
+        requests: &'a Requests,
+        connections: usize,
+        port: u16,
+    ) -> Result<Generator<'a>, Failure> {
         let poll = Poll::new().map_err(Failure::io("creating an epoll"))?;
         let mut generator = Generator {
-            load,
+            requests,
             poll,
-            connections: Vec::with_capacity(load.connections),
+            connections: Vec::with_capacity(connections),
             random: Random::new(0x2545_f491_4f6c_dd1d),
             buffer: vec![0; 64 * 1024],
             answered: 0,
         };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        for index in 0..load.connections {
+        for index in 0..connections {
             // Connected while still blocking: a refused connection is then an error here and now.
             let stream = std::net::TcpStream::connect(address)
                 .and_then(|stream| {
@@ -114,17 +185,15 @@ impl<'a> Generator<'a> {
                 .registry()
                 .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
                 .map_err(Failure::io("registering a connection"))?;
-            let (batch, digits_at) = template(load);
             generator.connections.push(Connection {
                 stream,
-                batch,
-                digits_at,
+                batch: requests.batch.clone(),
                 sent: 0,
                 replies_due: 0,
                 counter: ReplyCounter::default(),
             });
         }
-        for index in 0..load.connections {
+        for index in 0..connections {
             generator.next_batch(index)?;
         }
         Ok(generator)
@@ -169,7 +238,7 @@ impl<'a> Generator<'a> {
             }
             if counts.nulls > 0 {
                 return Err(Failure::Setup(
-                    "a GET found no value: fill the server first".to_owned(),
+                    "a request found nothing: fill the server first, or with more".to_owned(),
                 ));
             }
             self.answered += counts.replies;
@@ -190,35 +259,14 @@ impl<'a> Generator<'a> {
 
     fn next_batch(&mut self, index: usize) -> Result<(), Failure> {
         let connection = &mut self.connections[index];
-        for at in &connection.digits_at {
+        for at in &self.requests.digits_at {
             let digits = &mut connection.batch[*at..*at + BENCHMARK_KEY_DIGITS];
-            write_digits(self.random.below(self.load.keys), digits);
+            write_digits(self.random.below(self.requests.numbers), digits);
         }
         connection.sent = 0;
-        connection.replies_due = self.load.pipeline as u64;
+        connection.replies_due = self.requests.count as u64;
         connection.send()
     }
-}
-
-/// A batch of requests, and where in it the digits of the keys are.
-fn template(load: &Load) -> (Vec<u8>, Vec<usize>) {
-    let value = vec![b'x'; load.value_bytes];
-    let mut key = Vec::new();
-    KeyShape::Benchmark.write(0, &mut key);
-    let prefix_bytes = key.len() - BENCHMARK_KEY_DIGITS;
-    let mut batch = Vec::new();
-    let mut digits_at = Vec::new();
-    for _ in 0..load.pipeline {
-        let start = batch.len();
-        match load.verb {
-            Verb::Get => encode_command(&mut batch, &[b"GET", &key]),
-            Verb::Set => encode_command(&mut batch, &[b"SET", &key, &value]),
-        }
-        let key_at =
-            batch[start..].windows(key.len()).position(|window| window == key).unwrap_or_default();
-        digits_at.push(start + key_at + prefix_bytes);
-    }
-    (batch, digits_at)
 }
 
 fn write_digits(mut number: u64, digits: &mut [u8]) {
@@ -317,12 +365,25 @@ mod tests {
 
     #[test]
     fn a_batch_changes_only_in_the_digits_of_its_keys() {
-        let (mut batch, digits_at) = template(&load(Verb::Set, 2));
+        let Requests { mut batch, digits_at, .. } = Requests::of_load(&load(Verb::Set, 2));
         assert_eq!(digits_at.len(), 2);
         write_digits(42, &mut batch[digits_at[1]..][..BENCHMARK_KEY_DIGITS]);
         let mut expected = Vec::new();
         encode_command(&mut expected, &[b"SET", b"key:000000000000", b"xxxxxxxx"]);
         encode_command(&mut expected, &[b"SET", b"key:000000000042", b"xxxxxxxx"]);
+        assert_eq!(batch, expected);
+    }
+
+    #[test]
+    fn numbers_go_where_the_words_say() {
+        let Requests { mut batch, digits_at, .. } =
+            Requests::of_words(&[b"ZADD", b"z", b"#", b"m:#:x"], 1, 10);
+        assert_eq!(digits_at.len(), 2);
+        for at in digits_at {
+            write_digits(7, &mut batch[at..][..BENCHMARK_KEY_DIGITS]);
+        }
+        let mut expected = Vec::new();
+        encode_command(&mut expected, &[b"ZADD", b"z", b"000000000007", b"m:000000000007:x"]);
         assert_eq!(batch, expected);
     }
 

@@ -26,6 +26,8 @@ mod spread;
 mod sync;
 mod sync_report;
 mod tools;
+mod types;
+mod types_report;
 
 use std::env;
 use std::fs;
@@ -54,6 +56,8 @@ enum What {
     Compare(CompareArguments),
     /// Measure full syncs and live replicas of ringfort and its peers in turns; write a page and the samples.
     CompareSync(CompareSyncArguments),
+    /// Measure commands on collections, and what these weigh, of ringfort and its peers in turns.
+    CompareTypes(CompareTypesArguments),
     /// Put a closed loop of pipelined requests on a running server.
     Load(LoadArguments),
     /// Profile a node under load and draw a flame graph.
@@ -151,6 +155,36 @@ struct CompareSyncArguments {
     out: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct CompareTypesArguments {
+    #[command(flatten)]
+    subject: Subject,
+    /// A peer, as for `compare`.
+    #[arg(long = "peer", value_name = "NAME=COMMAND", value_parser = Program::parse_peer)]
+    peers: Vec<Program>,
+    /// Measure only against the peers named, not those on PATH.
+    #[arg(long)]
+    only_named_peers: bool,
+    /// A few minutes; the result goes to perf/out, as it is too rough to be kept.
+    #[arg(long)]
+    quick: bool,
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long one measurement takes.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Measure only what has this in its name.
+    #[arg(long)]
+    only: Option<String>,
+    #[arg(long, default_value_t = 16)]
+    pipeline: usize,
+    #[arg(long, default_value_t = 50)]
+    connections: usize,
+    /// Folder for the results.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum VerbName {
     Get,
@@ -211,6 +245,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         What::Compare(arguments) => compare(arguments),
         What::CompareSync(arguments) => compare_sync(arguments),
+        What::CompareTypes(arguments) => compare_types(arguments),
         What::Load(arguments) => load(&arguments),
         What::Flamegraph(arguments) => flamegraph(arguments),
     };
@@ -282,17 +317,51 @@ fn compare_sync(arguments: CompareSyncArguments) -> Result<ExitCode, Failure> {
     };
     let results = sync::run(&plan, subject.as_ref(), &peers)?;
 
-    let folder = arguments
-        .out
+    let page = sync_report::markdown(&results);
+    let csv = sync_report::csv(&results);
+    write_results(arguments.out, quick, &format!("sync-{}", results.date), &page, &csv)?;
+    Ok(if results.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn compare_types(arguments: CompareTypesArguments) -> Result<ExitCode, Failure> {
+    let (server_cpu, load_cpu) = two_cpus(&arguments.subject)?;
+    let subject = Program::ringfort(&arguments.subject.ringfort)?;
+    let peers = peers(arguments.peers, arguments.only_named_peers)?;
+    let quick = arguments.quick;
+    let plan = types::Plan {
+        rounds: arguments.rounds.unwrap_or(if quick { 1 } else { 5 }).max(1),
+        seconds: arguments.seconds.unwrap_or(if quick { 0.3 } else { 1.0 }),
+        pipeline: arguments.pipeline.max(1),
+        connections: arguments.connections.max(1),
+        only: arguments.only,
+        server_cpu,
+        load_cpu,
+        ringfort_arguments: words(&arguments.subject.ringfort_args),
+    };
+    let results = types::run(&plan, &subject, &peers)?;
+
+    let page = types_report::markdown(&results);
+    let csv = types_report::csv(&results);
+    write_results(arguments.out, quick, &format!("types-{}", results.date), &page, &csv)?;
+    Ok(if results.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes a page and its samples, and shows the page.
+fn write_results(
+    folder: Option<PathBuf>,
+    quick: bool,
+    base: &str,
+    page: &str,
+    csv: &str,
+) -> Result<(), Failure> {
+    let folder = folder
         .unwrap_or_else(|| PathBuf::from(if quick { SCRATCH_FOLDER } else { RESULTS_FOLDER }));
     fs::create_dir_all(&folder).map_err(Failure::path("creating", &folder))?;
-    let base = format!("sync-{}", results.date);
-    let page = sync_report::markdown(&results);
-    write(&folder.join(format!("{base}.md")), &page)?;
-    write(&folder.join(format!("{base}.csv")), &sync_report::csv(&results))?;
+    write(&folder.join(format!("{base}.md")), page)?;
+    write(&folder.join(format!("{base}.csv")), csv)?;
     println!("{page}");
     eprintln!("written: {}", folder.join(format!("{base}.md")).display());
-    Ok(if results.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(())
 }
 
 /// The peers named on the command line and in PEERS, and those on PATH.

@@ -1,6 +1,5 @@
 //! Counts the replies in a stream of RESP2 or RESP3 bytes that arrives in arbitrary pieces, without keeping
-//! them: what a load generator needs of a parser. Only replies of one level are known (simple, error,
-//! integer, bulk, null); GET, SET and PING give no others.
+//! them: what a load generator needs of a parser. An array counts as one reply, an empty one as a null reply.
 
 /// Longest reply line; a longer one is not a reply to what we ask.
 const LINE_BYTES_MAX: usize = 512;
@@ -18,6 +17,8 @@ pub struct Counts {
 pub struct ReplyCounter {
     /// Bytes of a bulk value and its line end that are still to come.
     value_bytes_left: usize,
+    /// Elements of arrays that are still to come.
+    elements_left: u64,
     /// A reply line that was cut; empty most of the time.
     line: Vec<u8>,
     pub first_error: Option<String>,
@@ -33,7 +34,7 @@ impl ReplyCounter {
                 self.value_bytes_left -= part;
                 bytes = &bytes[part..];
                 if self.value_bytes_left == 0 {
-                    counts.replies += 1;
+                    self.finish_one(&mut counts);
                 }
                 continue;
             }
@@ -59,35 +60,48 @@ impl ReplyCounter {
 
     fn take_line(&mut self, line: &[u8], counts: &mut Counts) -> Result<(), String> {
         match line[0] {
-            b'+' | b':' => counts.replies += 1,
-            b'_' => {
-                counts.replies += 1;
-                counts.nulls += 1;
-            }
+            b'+' | b':' => self.finish_one(counts),
+            b'_' => self.finish_null(counts),
             b'-' => {
-                counts.replies += 1;
                 counts.errors += 1;
                 if self.first_error.is_none() {
                     self.first_error = Some(String::from_utf8_lossy(line).trim().to_owned());
                 }
+                self.finish_one(counts);
             }
-            b'$' if line.starts_with(b"$-1") => {
-                counts.replies += 1;
-                counts.nulls += 1;
-            }
-            b'$' => {
-                let mut length = 0usize;
-                for digit in line[1..].iter().take_while(|byte| byte.is_ascii_digit()) {
-                    length = length.saturating_mul(10).saturating_add(usize::from(digit - b'0'));
+            b'$' | b'*' if line[1] == b'-' => self.finish_null(counts),
+            b'$' => self.value_bytes_left = length(line).saturating_add(2),
+            b'*' => match length(line) as u64 {
+                0 => self.finish_null(counts),
+                // The array itself was one of those to come, if it is in another.
+                elements => {
+                    self.elements_left = self.elements_left.saturating_sub(1) + elements;
                 }
-                self.value_bytes_left = length.saturating_add(2);
-            }
+            },
             _ => {
                 return Err(format!("not a reply: {}", String::from_utf8_lossy(line).trim()));
             }
         }
         Ok(())
     }
+
+    /// Something that is a reply, or the last element of one, or neither.
+    fn finish_one(&mut self, counts: &mut Counts) {
+        self.elements_left = self.elements_left.saturating_sub(1);
+        counts.replies += u64::from(self.elements_left == 0);
+    }
+
+    fn finish_null(&mut self, counts: &mut Counts) {
+        counts.nulls += u64::from(self.elements_left == 0);
+        self.finish_one(counts);
+    }
+}
+
+fn length(line: &[u8]) -> usize {
+    let digits = line[1..].iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0usize, |length, digit| {
+        length.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
+    })
 }
 
 #[cfg(test)]
@@ -95,11 +109,12 @@ mod tests {
     use super::*;
 
     const STREAM: &[u8] =
-        b"+OK\r\n$3\r\na\nb\r\n$-1\r\n:12\r\n-ERR x\r\n$0\r\n\r\n_\r\n$12\r\n012345678901\r\n";
+        b"+OK\r\n$3\r\na\nb\r\n$-1\r\n:12\r\n-ERR x\r\n$0\r\n\r\n_\r\n$12\r\n012345678901\r\n*0\r\n\
+        *2\r\n*2\r\n:1\r\n$-1\r\n$1\r\na\r\n*-1\r\n";
 
     #[test]
     fn replies_are_counted_however_the_stream_is_cut() {
-        let expected = Counts { replies: 8, nulls: 2, errors: 1 };
+        let expected = Counts { replies: 11, nulls: 4, errors: 1 };
         for piece in 1..STREAM.len() {
             let mut counter = ReplyCounter::default();
             let mut total = Counts::default();
@@ -116,7 +131,7 @@ mod tests {
 
     #[test]
     fn other_bytes_are_refused() {
-        assert!(ReplyCounter::default().take(b"*1\r\n").is_err());
+        assert!(ReplyCounter::default().take(b"!1\r\n").is_err());
         assert!(ReplyCounter::default().take(b"\n").is_err());
         assert!(ReplyCounter::default().take(&[b'+'; 1000]).is_err());
     }

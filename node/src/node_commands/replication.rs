@@ -108,7 +108,7 @@ async fn wait(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
             });
             let ended = match state {
                 Some((Some(Unblock::Error), _)) => Some(Err(UNBLOCKED)),
-                Some((None, true)) => Some(Err(ROLE_CHANGED)),
+                Some((Some(Unblock::RoleChanged), _) | (None, true)) => Some(Err(ROLE_CHANGED)),
                 Some((None, false)) if (count as i64) < wanted => None,
                 _ => Some(Ok(())),
             };

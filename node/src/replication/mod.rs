@@ -88,6 +88,10 @@ pub struct Counters {
 /// Whether data is being loaded, and how far that is.
 #[derive(Debug, Default)]
 pub struct Loading {
+    /// Somebody loads; see [`load::Claim`].
+    claimed: AtomicBool,
+    /// Loads so far: the number of the last one.
+    loads: AtomicU64,
     /// 0: no; 1: clients are refused; 2: the old data is still served.
     pub mode: AtomicU8,
     pub started_s: AtomicI64,

@@ -42,6 +42,13 @@ impl Replication {
         self.restrict(restriction::LOADING, self.loading.mode.load(Relaxed) != Loading::NO);
     }
 
+    /// Before the cores start: a node that is told to follow is a replica while it loads, too. It takes no writes, and
+    /// removes nothing by itself.
+    pub fn begin_as_replica(&self, host: String, port: u16) {
+        self.is_replica.store(true, Relaxed);
+        self.link().begin(host, port);
+    }
+
     /// The link came up or went down.
     pub fn update_stale(&self, is_up: bool) {
         let serves = self.serves_stale.load(Relaxed);
@@ -217,17 +224,13 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         let stopped = stop_all(core).await;
         on_all_cores(core, |core| {
             core.shard.settings.is_replica = true;
+            core.unblock_key_waits();
             core.shard.effects.enabled = false;
         })
         .await;
         stopped.release(core);
     }
-    {
-        let mut link = replication.link();
-        link.host = host.clone();
-        link.port = port;
-        link.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
-    }
+    replication.link().begin(host.clone(), port);
     remember_primary(core, Some((host.clone(), port))).await;
     core.borrow().update_restrictions();
     on_all_cores(core, Core::close_replicas).await;

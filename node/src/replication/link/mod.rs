@@ -92,6 +92,13 @@ impl LinkState {
 }
 
 impl LinkReport {
+    /// There is a primary to link to.
+    pub fn begin(&mut self, host: String, port: u16) {
+        self.host = host;
+        self.port = port;
+        self.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
+    }
+
     pub fn is_up(&self) -> bool {
         self.state == LinkState::Connected
     }
@@ -421,11 +428,11 @@ impl Core {
             // A primary that knows no PSYNC has no name for its history either.
             Some(Outcome::Sync) => {
                 crate::notice!("Full resync from a master that does not support PSYNC");
-                self.begin_receive(connection, crate::start::random_replid(), 0);
+                self.begin_receive(connection, crate::start::random_replid(), 0)?;
             }
             Some(Outcome::FullResync { replid, offset }) => {
                 crate::notice!("Full resync from master: {replid}:{offset}");
-                self.begin_receive(connection, replid, offset);
+                self.begin_receive(connection, replid, offset)?;
             }
         }
         Some(used)
@@ -554,9 +561,11 @@ impl Core {
         let Some(link) = connection.link.take() else { return };
         connection.session.transaction = None;
         self.link_index = None;
-        let lost_sync = matches!(link.phase, Phase::Receive(_));
-        if lost_sync && self.shared.replication.loading.mode.load(Relaxed) != Loading::NO {
-            self.fail_sync("the link to the primary was lost in the middle of the snapshot");
+        if let Phase::Receive(receive) = &link.phase
+            && self.shared.replication.loading.mode.load(Relaxed) != Loading::NO
+        {
+            let fault = "the link to the primary was lost in the middle of the snapshot";
+            self.fail_sync(receive.claim.number, fault);
         }
         crate::warning!("Connection with master lost.");
         set_state(&self.shared.replication, LinkState::Connect);
