@@ -252,6 +252,15 @@ impl<'a> Keys<'a> {
         Ok(self.edit(key, value_type, f)?.expect("it is there by now"))
     }
 
+    /// Puts a new collection where there is none, as [`Keys::edit`] has just found.
+    pub fn create(&mut self, key: &Key, collection: Collection) {
+        let access = eviction::first_access(&self.shard.settings, self.now);
+        let entry = OwnedEntry::collection(key.bytes, collection, None, access);
+        // Over one that is hidden, because a replica does not remove it, if there is one.
+        self.shard.databases[self.database].insert(key, entry);
+        self.notify(key, Classes::NEW, "new");
+    }
+
     /// Writes a string over whatever the key holds.
     #[inline]
     pub fn set(&mut self, key: &Key, value: &[u8], expiry: Expiry) {

@@ -188,6 +188,9 @@ mod tests {
             "TTL #",
             "EXISTS #",
             "TOUCH #",
+            "RPUSH # a b",
+            "LPOP #",
+            "LTRIM # 1 -1",
         ]);
         let of_two = prop::sample::select(vec![
             "RENAME # @",
@@ -201,6 +204,9 @@ mod tests {
             "MGET # @",
             "BITOP OR # @ #",
             "COPY # @ DB 0 REPLACE",
+            "LMOVE # @ LEFT RIGHT",
+            "RPOPLPUSH # @",
+            "LMPOP 2 # @ LEFT COUNT 2",
         ]);
         prop_oneof![
             (of_one, key()).prop_map(|(line, key)| (line.replace('#', key), vec![key])),

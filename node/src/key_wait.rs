@@ -273,7 +273,7 @@ async fn wait(client: Client, parked: Parked) -> Vec<u8> {
                 Either::Right(_) => {
                     is_over = true;
                     if blocked.claim() {
-                        break ended_reply(&client, wait);
+                        break ended_reply(&client);
                     }
                     // Somebody is serving it right now.
                     continue;
@@ -288,7 +288,7 @@ async fn wait(client: Client, parked: Parked) -> Vec<u8> {
         // Claimed for this.
         match run_at_home(&client, &blocked, shards, &mut served, is_over).await {
             Some(reply) => break reply,
-            None if is_over => break ended_reply(&client, wait),
+            None if is_over => break ended_reply(&client),
             None => {}
         }
     };
@@ -311,7 +311,7 @@ fn downcast(answer: Box<dyn std::any::Any + Send>) -> Box<Served> {
 }
 
 /// What a client is told for which there was nothing.
-fn ended_reply(client: &Client, wait: KeyWait) -> Vec<u8> {
+fn ended_reply(client: &Client) -> Vec<u8> {
     let unblocked = client.with_connection(|_, connection| connection.unblocked.take()).flatten();
     match unblocked {
         Some(Unblock::Error) => client.error(Error::new(
@@ -320,7 +320,8 @@ fn ended_reply(client: &Client, wait: KeyWait) -> Vec<u8> {
         Some(Unblock::RoleChanged) => client.error(Error::new(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         )),
-        Some(Unblock::Timeout) | None => client.reply(|reply| wait.timeout_reply.write(reply)),
+        // Redis tells all of them the same, even those that a transaction would tell that there is no string.
+        Some(Unblock::Timeout) | None => client.reply(|reply| reply.null_array()),
     }
 }
 

@@ -126,6 +126,36 @@ const HASHES: &[&str] = &[
     "RENAME $k $k",
 ];
 
+const LISTS: &[&str] = &[
+    "RPUSH $k $v",
+    "LPUSH $k $n $v $n",
+    "RPUSH $k $o $o $v $o $o $o",
+    "LPUSHX $k $v",
+    "RPUSHX $k $o $o",
+    "LPOP $k",
+    "RPOP $k",
+    "LPOP $k $o",
+    "RPOP $k $b",
+    "LLEN $k",
+    "LINDEX $k $i",
+    "LRANGE $k $i $i",
+    "LSET $k $i $v",
+    "LINSERT $k BEFORE $o $v",
+    "LINSERT $k AFTER $b $b",
+    "LTRIM $k $i $i",
+    "LREM $k $i $b",
+    "LPOS $k $b RANK $i COUNT $o",
+    "LMOVE $k $k LEFT RIGHT",
+    "LMOVE $k $k RIGHT RIGHT",
+    "RPOPLPUSH $k $k",
+    "LMPOP 2 $k $k RIGHT COUNT $o",
+    "BLPOP $k $k 0",
+    "BRPOP $k 0",
+    "BLMPOP 0 2 $k $k LEFT COUNT $o",
+    "BLMOVE $k $k LEFT LEFT 0",
+    "BRPOPLPUSH $k $k 0",
+];
+
 /// A template with its blanks filled in by chance.
 fn filled(template: &str, draws: &[u16]) -> String {
     let mut draws = draws.iter().map(|draw| i64::from(*draw)).cycle();
@@ -220,5 +250,12 @@ proptest! {
     #[test]
     fn replayed_effects_make_the_same_hashes(steps in prop::collection::vec(step(), 1..80)) {
         check(&[HASHES, HASHES, KEYS], &steps);
+    }
+
+    #[test]
+    fn replayed_effects_on_lists_make_the_same_database(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        check(&[LISTS, LISTS, KEYS, &["SET $k $v"]], &steps);
     }
 }

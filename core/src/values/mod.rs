@@ -4,3 +4,4 @@
 //! limits ask for it. Deliberately absent: keys, replies, effects and events, which are the commands' business.
 
 pub mod hash;
+pub mod list;

@@ -15,6 +15,7 @@ pub mod client;
 pub mod differential;
 pub mod hash_commands;
 pub mod key_commands;
+pub mod list_commands;
 pub mod meeting;
 pub mod node;
 pub mod random;

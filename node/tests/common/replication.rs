@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::bit_commands::bits;
 use super::client::{Client, frame, show};
 use super::key_commands::{keys, transactions};
+use super::list_commands::lists;
 use super::node::{Node, Start, eventually, info_field};
 use super::random::Random;
 use super::reply::Reply;
@@ -187,7 +188,7 @@ fn differences(primary: &Node, replica: &Node) -> String {
     text
 }
 
-/// Writes random commands to a node until it is stopped: strings, bits, keys, several databases,
+/// Writes random commands to a node until it is stopped: strings, bits, keys, lists, several databases,
 /// transactions, keys that expire soon, and keys enough that a snapshot takes a moment.
 pub struct Writer {
     stop: Arc<AtomicBool>,
@@ -242,7 +243,7 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     let mut random = Random::new(seed);
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
-        let generator = *random.pick(&[strings, bits, keys, transactions]);
+        let generator = *random.pick(&[strings, bits, keys, lists, transactions]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();

@@ -53,6 +53,14 @@ impl<'a> Element<'a> {
         }
     }
 
+    #[inline]
+    fn integer_stored(self) -> Option<i64> {
+        match self {
+            Element::Bytes(_) => None,
+            Element::Integer(integer) => Some(integer),
+        }
+    }
+
     /// Whether this is the element whose text is `text`.
     #[inline]
     pub fn is(self, text: &[u8]) -> bool {
@@ -109,6 +117,29 @@ impl<'a> Element<'a> {
                 Element::Bytes(&bytes[header..content_bytes(bytes)])
             }
             _ => Element::Integer(read_integer(bytes)),
+        }
+    }
+}
+
+/// A text that many elements are compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Needle<'n> {
+    text: &'n [u8],
+    /// What it canonically spells. No element that is an integer has to be turned into text.
+    integer: Option<i64>,
+}
+
+impl<'n> Needle<'n> {
+    #[inline]
+    pub fn new(text: &'n [u8]) -> Needle<'n> {
+        Needle { text, integer: Element::of(text).integer_stored() }
+    }
+
+    #[inline]
+    pub fn is(&self, element: Element) -> bool {
+        match element {
+            Element::Bytes(bytes) => bytes == self.text,
+            Element::Integer(integer) => self.integer == Some(integer),
         }
     }
 }
