@@ -5,6 +5,7 @@
 
 use super::records::{Member, Records};
 use crate::store::Hasher;
+use std::fmt;
 
 #[derive(Clone, Default)]
 pub struct Set {
@@ -95,6 +96,12 @@ impl Set {
     /// As [`Records::drop_some`].
     pub fn drop_some(&mut self, budget: usize) -> bool {
         self.members.drop_some(budget)
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,8 @@ pub mod keys;
 pub mod lcs;
 pub mod lists;
 pub mod object;
+pub mod set_algebra;
+pub mod sets;
 mod string_options;
 pub mod string_ranges;
 pub mod strings;
