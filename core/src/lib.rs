@@ -25,6 +25,7 @@ pub mod pubsub;
 pub mod rdb;
 pub mod resp;
 pub mod scan;
+pub mod score;
 pub mod sequencer;
 pub mod session;
 pub mod shard;

@@ -17,6 +17,7 @@ pub mod intset;
 pub mod limits;
 pub mod list;
 pub mod listpack;
+pub mod ordered;
 pub mod records;
 pub mod set;
 pub mod sorted_set;

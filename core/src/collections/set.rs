@@ -12,12 +12,6 @@ pub struct Set {
     members: Records<Member>,
 }
 
-impl std::fmt::Debug for Set {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.iter().map(<[u8]>::escape_ascii)).finish()
-    }
-}
-
 impl Set {
     pub fn new() -> Set {
         Set::default()

@@ -17,6 +17,7 @@ pub mod lists;
 pub mod object;
 pub mod set_algebra;
 pub mod sets;
+pub mod sorted_sets;
 mod string_options;
 pub mod string_ranges;
 pub mod strings;
