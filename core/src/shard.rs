@@ -110,6 +110,8 @@ impl Policy {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShardStats {
     pub expired_keys: u64,
+    /// Fields of hashes.
+    pub expired_fields: u64,
     pub evicted_keys: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
@@ -126,6 +128,7 @@ impl ShardStats {
         // Taken apart, so that a new counter cannot be forgotten here.
         let ShardStats {
             expired_keys,
+            expired_fields,
             evicted_keys,
             keyspace_hits,
             keyspace_misses,
@@ -135,6 +138,7 @@ impl ShardStats {
             expired_time_cap_reached,
         } = other;
         self.expired_keys += expired_keys;
+        self.expired_fields += expired_fields;
         self.evicted_keys += evicted_keys;
         self.keyspace_hits += keyspace_hits;
         self.keyspace_misses += keyspace_misses;

@@ -12,12 +12,6 @@ pub struct Set {
     members: Records<Member>,
 }
 
-impl std::fmt::Debug for Set {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
 impl Set {
     pub fn new() -> Set {
         Set::default()

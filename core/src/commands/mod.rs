@@ -11,6 +11,7 @@ pub mod counters;
 pub mod dump;
 pub mod expire;
 pub mod geo;
+pub mod hashes;
 pub mod keys;
 pub mod lcs;
 pub mod lists;

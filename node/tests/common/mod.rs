@@ -14,6 +14,7 @@ pub mod bit_commands;
 pub mod client;
 pub mod differential;
 pub mod geo_commands;
+pub mod hash_commands;
 pub mod key_commands;
 pub mod list_commands;
 pub mod meeting;
