@@ -51,8 +51,8 @@ struct Blocked {
     handler: KeysHandler,
     args: OwnedArgs,
     context: Context,
-    /// All of its keys take part at once, and they are on several shards.
-    runs_at_home: bool,
+    /// Its keys are on several shards.
+    spans_shards: bool,
 }
 
 impl Blocked {
@@ -237,7 +237,7 @@ impl Blocked {
             handler: self.handler,
             args: self.args.clone(),
             context: self.context,
-            runs_at_home: self.runs_at_home,
+            spans_shards: self.spans_shards,
         }
     }
 }
@@ -382,7 +382,7 @@ impl Core {
             handler,
             args,
             context,
-            runs_at_home: moves(spec) && shards.len() > 1,
+            spans_shards: shards.len() > 1,
         });
         Parked { blocked, shards, wait, served, ended, ended_call }
     }
@@ -456,11 +456,15 @@ impl Core {
         if !blocked.claim() {
             return;
         }
-        if blocked.runs_at_home {
+        if blocked.spans_shards && moves(blocked.spec) {
             self.answer(blocked.home, blocked.served.load(Acquire), Box::new(Served::RunAtHome));
             return;
         }
         self.remove_waiter(blocked);
+        let own = blocked
+            .spans_shards
+            .then(|| commands::args_of_shard(blocked.spec, &args, &key, context.now));
+        let args = own.as_ref().map_or(args, OwnedArgs::args);
         let mut reply = Vec::new();
         self.start_timing();
         let wait = self.attempt(blocked.spec, blocked.handler, &args, context, None, &mut reply);

@@ -47,6 +47,15 @@ pub fn settled_args(spec: &Spec, keys: &mut Keys, args: &Args) -> OwnedArgs {
     }
 }
 
+/// A command that waited for keys on several shards, as the shard of `key` runs it, which serves it.
+pub fn args_of_shard(spec: &Spec, args: &Args, key: &Key, now: i64) -> OwnedArgs {
+    match spec.name {
+        "xread" | "xreadgroup" => streams::read::of_one_key(args, key.bytes, now),
+        // Keys that are not there are passed over.
+        _ => OwnedArgs::from(*args),
+    }
+}
+
 #[cfg(test)]
 mod replay;
 #[cfg(test)]

@@ -300,3 +300,17 @@ pub fn resolve_last_ids(keys: &mut Keys, args: &Args) -> OwnedArgs {
     }
     settled
 }
+
+/// The command for one of its keys alone: a shard that serves it does not have the others.
+pub fn of_one_key(args: &Args, key: &[u8], now: i64) -> OwnedArgs {
+    let Ok(options) = Options::parse(args, args.is(0, "xreadgroup"), now) else {
+        return OwnedArgs::from(*args);
+    };
+    let first_key = args.len() - 2 * options.streams().count();
+    let mut own = OwnedArgs::new(args.iter().take(first_key));
+    if let Some((name, id)) = options.streams().find(|(name, _)| *name == key) {
+        own.push(name);
+        own.push(id);
+    }
+    own
+}
