@@ -54,6 +54,11 @@ impl<'a> Args<'a> {
         Args { buffer: self.buffer, ranges: &self.ranges[first.min(self.len())..] }
     }
 
+    /// The first `count` arguments, or all.
+    pub fn first(&self, count: usize) -> Args<'a> {
+        Args { buffer: self.buffer, ranges: &self.ranges[..count.min(self.len())] }
+    }
+
     /// The command as the array of bulk strings that its arguments make, if it stands so in the buffer (as nearly all
     /// clients send it): to be copied in one go. `None`: it was written in another way, or has been taken apart.
     #[inline]

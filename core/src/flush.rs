@@ -1,11 +1,11 @@
-//! One shard's part of FLUSHDB, FLUSHALL and SWAPDB.
+//! One shard's part of FLUSHDB, FLUSHALL and SWAPDB, and of a load.
 //!
 //! The node runs them on all shards at one point in time (the sequencer's part) and hands over one effect for
 //! all; here nothing is replicated. Neither has keyspace events.
 
 use crate::keys::presence;
 use crate::shard::Shard;
-use crate::store::Detached;
+use crate::store::{Cursor, Database, Detached};
 use crate::watch::Presence;
 
 /// Empties a database. Dropping what it returns frees all at once; [`Detached::drop_some`] does so in steps.
@@ -27,6 +27,21 @@ pub fn flush_all(shard: &mut Shard, now: i64) -> Vec<Detached> {
         (0..shard.databases.len()).filter(|&database| !shard.databases[database].is_empty());
     let filled: Vec<usize> = filled.collect();
     filled.into_iter().map(|database| flush_database(shard, database, now)).collect()
+}
+
+/// Puts databases that were loaded in the place of all that there is, as [`flush_all`] removes it. Spoils the watches of
+/// keys that are in either.
+pub fn replace_all(shard: &mut Shard, databases: Vec<Database>, now: i64) -> Vec<Detached> {
+    let old = flush_all(shard, now);
+    let hasher = &shard.hasher;
+    for (index, database) in databases.iter().enumerate() {
+        shard
+            .watches
+            .touch_all(index, |key| (Presence::Absent, presence(database, &hasher.key(key), now)));
+    }
+    shard.databases = databases;
+    shard.expire_cursor = (0, Cursor::START);
+    old
 }
 
 /// Exchanges two databases. Spoils the watches of keys that are in either. The node counts the change, once
@@ -93,6 +108,21 @@ mod tests {
         check_spoiled(&mut shard_with(&[(0, "a")]), (0, "a"), flush, true);
         check_spoiled(&mut shard_with(&[(0, "a")]), (0, "absent"), flush, false);
         check_spoiled(&mut shard_with(&[(0, "a"), (1, "a")]), (1, "a"), flush, false);
+    }
+
+    #[test]
+    fn loaded_databases_spoil_the_watches_of_keys_that_are_in_either() {
+        let load = |shard: &mut Shard| {
+            let loaded = shard_with(&[(0, "new"), (1, "b")]).databases;
+            assert_eq!(replace_all(shard, loaded, 0).len(), 2);
+            assert_eq!((shard.databases[0].len(), shard.databases[1].len()), (1, 1));
+        };
+        let shard = || shard_with(&[(0, "old"), (1, "b")]);
+        check_spoiled(&mut shard(), (0, "old"), load, true);
+        check_spoiled(&mut shard(), (1, "b"), load, true);
+        check_spoiled(&mut shard(), (0, "new"), load, true);
+        check_spoiled(&mut shard(), (1, "new"), load, false);
+        check_spoiled(&mut shard(), (0, "absent"), load, false);
     }
 
     #[test]

@@ -210,6 +210,17 @@ impl<'a> Keys<'a> {
         Ok(edited)
     }
 
+    /// Lets `f` change the collection at `key`, whatever its type and time, without renewing its access time; removes
+    /// one that is empty then, and says whether it did.
+    pub fn edit_untouched(&mut self, key: &Key, f: impl FnOnce(&mut OwnedEntry, &Hasher)) -> bool {
+        let database = &mut self.shard.databases[self.database];
+        let removed = database.edit(key, |entry, hasher| {
+            f(entry, hasher);
+            entry.get().value().is_to_be_removed()
+        });
+        removed == Some(true) && database.remove(key).is_some()
+    }
+
     /// As [`Keys::edit`], but an absent collection is created first: empty, and packed, or a stream.
     #[inline]
     pub fn edit_or_create<R>(

@@ -91,31 +91,6 @@ fn parse_hex_double(text: &str) -> Option<f64> {
     Some(value * 2f64.powi(exponent - 4 * fraction.len() as i32))
 }
 
-/// A double with 17 significant digits at most, in the shortest form that reads back the same,
-/// as RESP3 doubles and scores are written.
-pub fn format_double(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "inf".into() } else { "-inf".into() };
-    }
-    if value.is_nan() {
-        return "nan".into();
-    }
-    if value == 0.0 {
-        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
-    }
-    if value.fract() == 0.0 && value.abs() < 1e17 {
-        return itoa::Buffer::new().format(value as i64).to_owned();
-    }
-    // Shortest digits, then %g's choice between plain and exponent form for 17 digits.
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("exponent form");
-    let exponent: i32 = exponent.parse().expect("exponent");
-    if (-5..17).contains(&exponent) {
-        return format!("{value}");
-    }
-    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,20 +142,6 @@ mod tests {
             ("abc", None),
         ] {
             assert_eq!(parse_double(text.as_bytes()), value, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn doubles_are_written_as_short_as_they_read_back() {
-        for (value, text) in [
-            (0.1, "0.1"),
-            (3.0, "3"),
-            (-2.5, "-2.5"),
-            (1e20, "1e+20"),
-            (1.5e-7, "1.5e-07"),
-            (f64::INFINITY, "inf"),
-        ] {
-            assert_eq!(format_double(value), text);
         }
     }
 }

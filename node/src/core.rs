@@ -242,6 +242,7 @@ impl Core {
         let settings = Settings::from_config(&config);
         let mut shard = Shard::new(hasher, settings.databases, seed);
         shard.settings = settings.shard.clone();
+        shard.settings.is_replica = shared.replication.is_replica();
         let settings_spin_us = settings.spin_us;
         Core {
             id,
@@ -466,6 +467,9 @@ impl Core {
             self.calls.finish(call, Box::new(()));
         }
         self.forget_replica(index, &mut connection);
+        if let Some(call) = connection.blocked_on {
+            self.calls.finish(call, Box::new(()));
+        }
         self.ring.close(connection.slot);
         self.clients.remove(&connection.id);
         self.forget_session(&mut connection);

@@ -89,8 +89,7 @@ impl Core {
     #[inline]
     pub fn run_cron_if_due(&mut self) {
         if self.id == 0
-            && let Some(signal) = self.shared.signals.pending()
-            && !self.shared.shutting_down.load(Relaxed)
+            && let Some(signal) = self.shared.signals.take()
         {
             self.signalled(signal);
         }
@@ -214,7 +213,7 @@ impl Core {
             let session = &connection.session;
             let listens = session.subscriptions + session.shard_subscriptions > 0
                 || session.monitor
-                || connection.replica.is_some()
+                || connection.replica.as_ref().is_some_and(|replica| replica.is_linked())
                 || connection.link.is_some();
             if !listens
                 && connection.wait == Wait::None

@@ -333,6 +333,12 @@ impl Core {
             // Messages that the last command brought about come between the two replies.
             self.take_late(index, connection);
         }
+        if connection.replica.as_ref().is_some_and(|replica| replica.is_linked())
+            && !crate::replication::is_for_replicas(spec)
+        {
+            crate::warning!("Replica {} sent '{}': closing the link.", connection.peer, spec.name);
+            return Flow::Close;
+        }
         let session = &mut connection.session;
         if !session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
             return self.reject(connection, spec, Error::NO_AUTH);
@@ -459,6 +465,9 @@ impl Core {
     ) -> Flow {
         connection.session.fail_transaction();
         self.command_stats.rejected(spec);
+        if connection.session.caller.is_primary {
+            self.shared.replication.counters.note_primary_error(spec, error.0.as_bytes());
+        }
         self.answer_error(connection, error)
     }
 

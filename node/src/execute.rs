@@ -14,17 +14,6 @@ use crate::core::{Core, Deferred};
 use crate::message::{CommandBatch, Message};
 use crate::monitor;
 
-/// A command of the primary failed here, which it did not do there: the data differ.
-#[cold]
-fn note_primary_error(counters: &crate::replication::Counters, spec: &Spec, text: &[u8]) {
-    counters.unexpected_errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    crate::warning!(
-        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
-        String::from_utf8_lossy(text),
-        spec.name
-    );
-}
-
 /// Whose command it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
@@ -142,7 +131,7 @@ impl Core {
             Some(text) => {
                 self.command_stats.error(text);
                 if context.caller.is_primary {
-                    note_primary_error(&self.shared.replication.counters, spec, text);
+                    self.shared.replication.counters.note_primary_error(spec, text);
                 }
                 true
             }

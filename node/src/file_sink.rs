@@ -20,6 +20,7 @@ use glommio::io::{
 };
 
 use crate::core::Core;
+use crate::tasks::next_round;
 
 #[derive(Default)]
 struct State {
@@ -56,6 +57,9 @@ impl FileSink {
         core.file_tasks += 1;
         let shared = Rc::clone(&state);
         glommio::spawn_local(async move {
+            // Glommio runs a new task at once, but here the core is borrowed: a file that cannot be created would be
+            // told of too early.
+            next_round().await;
             let temporary = temporary_name(&path);
             let with_core = |work: &dyn Fn(&mut Core)| {
                 if let Some(core) = handle.upgrade() {
@@ -144,11 +148,16 @@ async fn write(
     if state.borrow().ended == Some(Ending::Discard) {
         return Err(io::Error::other("given up"));
     }
-    std::fs::rename(temporary, path)?;
-    // The name is on the disk when its directory is.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+    rename(temporary, path)?;
     Ok(written)
+}
+
+/// Gives a file its name, for good.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    // The name is on the disk when its directory is.
+    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// `None`: all were taken, or nobody wants the rest.

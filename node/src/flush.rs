@@ -40,10 +40,13 @@ impl Core {
             return;
         };
         connection.is_dirty = false;
-        if connection.link.is_some() && !self.settle_link(&mut connection) {
-            self.put_connection(index, connection);
-            self.close_connection(index);
-            return;
+        if connection.link.is_some() {
+            if !self.settle_link(&mut connection) {
+                self.put_connection(index, connection);
+                self.close_connection(index);
+                return;
+            }
+            crate::replication::take_link_output(&mut connection);
         }
         if connection.replica.is_some() {
             self.send_to_replica(&mut connection);
@@ -95,7 +98,8 @@ impl Core {
         let connection = self.connection(index).expect("it was there above");
         let has_more = !connection.output.is_empty()
             || connection.close_after_reply
-            || connection.replica.is_some();
+            || connection.replica.is_some()
+            || connection.link.is_some();
         if !has_more {
             // An idle connection holds no output buffer.
             let idle = std::mem::take(&mut connection.output);

@@ -150,13 +150,9 @@ impl Core {
             self.start_timing();
             for (at, prepared) in prepared.iter().enumerate() {
                 let args = batch.args(at, rest);
-                if connection.link.is_some() {
-                    // Replies to a primary go nowhere.
-                    connection.output.clear();
-                }
-                let flow = if connection.waiting_output_bytes() > OUTPUT_PAUSE_BYTES
-                    && connection.link.is_none()
-                {
+                let flow = if connection.link.is_some() {
+                    self.dispatch_streamed(index, connection, &args, prepared)
+                } else if connection.waiting_output_bytes() > OUTPUT_PAUSE_BYTES {
                     Flow::Wait(Wait::Output)
                 } else {
                     self.dispatch(index, connection, &args, prepared)

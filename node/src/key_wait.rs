@@ -312,7 +312,13 @@ fn downcast(answer: Box<dyn std::any::Any + Send>) -> Box<Served> {
 
 /// What a client is told for which there was nothing.
 fn ended_reply(client: &Client) -> Vec<u8> {
-    let unblocked = client.with_connection(|_, connection| connection.unblocked.take()).flatten();
+    let unblocked = client.with_connection(|_, connection| {
+        let unblocked = connection.unblocked.take();
+        // As Redis: it is to look where the primary is now.
+        connection.close_after_reply |= unblocked == Some(Unblock::RoleChanged);
+        unblocked
+    });
+    let unblocked = unblocked.flatten();
     match unblocked {
         Some(Unblock::Error) => client.error(Error::new(
             "UNBLOCKED client unblocked via CLIENT UNBLOCK",

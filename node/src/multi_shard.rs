@@ -72,6 +72,9 @@ pub async fn run_stopped(
     let error = reply.strip_prefix(b"-").and_then(|text| text.strip_suffix(b"\r\n"));
     if let Some(text) = error {
         core.command_stats.error(text);
+        if client.caller.is_primary {
+            core.shared.replication.counters.note_primary_error(spec, text);
+        }
     }
     core.count_command(spec, &args.args(), client.id, error.is_some());
     reply

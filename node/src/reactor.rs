@@ -214,11 +214,9 @@ impl Core {
             return;
         };
         connection.ended = true;
-        if connection.blocked_on.is_some() {
-            // It may wait for ever for a reply that nobody reads.
-            self.put_connection(index, connection);
-            self.close_connection(index);
-            return;
+        if let Some(call) = connection.blocked_on {
+            // What it waits for may never come.
+            self.calls.finish(call, Box::new(()));
         }
         if connection.wait == Wait::None {
             connection.close_after_reply = true;

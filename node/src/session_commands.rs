@@ -31,6 +31,10 @@ impl Core {
             Ok(flow) => flow,
             Err(error) => {
                 self.command_stats.error(error.0.as_bytes());
+                if connection.session.caller.is_primary {
+                    let counters = &self.shared.replication.counters;
+                    counters.note_primary_error(spec, error.0.as_bytes());
+                }
                 let protocol = connection.session.protocol;
                 Reply::new(connection.reply_buffer(), protocol).error(&error);
                 Flow::Next
@@ -87,11 +91,7 @@ impl Core {
                 reply_to(connection).simple("RESET");
             }
             Select => {
-                let database = number::int32(&args[1])?;
-                connection.session.database = usize::try_from(database)
-                    .ok()
-                    .filter(|database| *database < self.settings.databases)
-                    .ok_or(Error::DB_OUT_OF_RANGE)?;
+                connection.session.database = self.database_named(&args[1])?;
                 reply_to(connection).ok();
             }
             Auth => self.auth(connection, args)?,
@@ -142,6 +142,14 @@ impl Core {
             | Asking => self.client_session_command(connection, command, args)?,
         }
         Ok(Flow::Next)
+    }
+
+    /// SELECT's argument.
+    pub fn database_named(&self, name: &[u8]) -> Result<usize, Error> {
+        let database = usize::try_from(number::int32(name)?).ok();
+        database
+            .filter(|database| *database < self.settings.databases)
+            .ok_or(Error::DB_OUT_OF_RANGE)
     }
 
     /// WATCH: keys of this shard at once, others by a task.

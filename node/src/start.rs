@@ -68,6 +68,9 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
         ringfort_net::clock::wall_clock_ms(),
         process.signals.clone(),
     ));
+    if let Some((host, port)) = &loaded.config.replication.replicaof.0 {
+        shared.replication.begin_as_replica(host.to_string(), *port);
+    }
     let mailboxes = match mesh::<Message>(shards, LANE_MESSAGES) {
         Ok(mailboxes) => mailboxes,
         Err(error) => return fail(format_args!("Can't make the mailboxes of the cores: {error}")),
@@ -133,6 +136,7 @@ pub fn serve(mut loaded: Loaded) -> ExitCode {
 
 /// The first thing that core 0 does: loads what was saved, then follows the primary it was told to follow.
 async fn begin(core: CoreHandle, loaded: mpsc::Sender<Result<(), String>>) {
+    core.borrow().update_restrictions();
     let result = replication::load_at_start(&core).await;
     if result.is_err() {
         core.borrow().shared.shutting_down.store(true, Relaxed);

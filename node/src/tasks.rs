@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, poll_fn};
 use futures_util::stream::{FuturesUnordered, Stream};
 
 use crate::core::Core;
@@ -144,7 +144,8 @@ impl Core {
     pub fn finish_at(&self, number: u64, wall_ms: i64) -> glommio::Task<()> {
         let core = self.handle.clone();
         let waker = self.mailbox.waker().clone();
-        let after_ms = (wall_ms - ringfort_net::clock::wall_clock_ms()).max(0) as u64;
+        // Not at once: a task is polled where it is made, while the core is borrowed.
+        let after_ms = (wall_ms - ringfort_net::clock::wall_clock_ms()).max(1) as u64;
         glommio::spawn_local(async move {
             glommio::timer::sleep(std::time::Duration::from_millis(after_ms)).await;
             if let Some(core) = core.upgrade() {
@@ -153,6 +154,19 @@ impl Core {
             }
         })
     }
+}
+
+/// Lets the core's loop have a round.
+pub async fn next_round() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Waits for some milliseconds.

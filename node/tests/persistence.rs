@@ -6,7 +6,10 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
+use common::node::{TemporaryDirectory, testing_redis};
 use common::replication::{EMPTY_DIGEST, Server, Writer, digest, fill, number};
 use common::{Client, Node, Reply, Start, eventually};
 
@@ -142,6 +145,19 @@ fn saves_do_not_run_into_each_other() {
     wait_for_background_save(&mut client);
 }
 
+/// BGSAVE inside EXEC noted that a save was to follow, and only the end of another snapshot looked at the note. Now the
+/// cron does as well.
+#[test]
+fn a_background_save_inside_a_transaction_follows_it() {
+    let node = Node::ringfort(2);
+    let mut client = node.connect();
+    client.run("SET a b");
+    client.run("MULTI");
+    client.run("BGSAVE");
+    assert_eq!(client.run("EXEC").members()[0].text(), "Background saving scheduled");
+    eventually("the file is written", || file(&node).exists().then_some(()));
+}
+
 #[test]
 fn lastsave_and_info_tell_of_saves() {
     let node = Node::ringfort(2);
@@ -231,6 +247,21 @@ fn a_signal_stops_and_saves_as_the_command_does() {
     assert_eq!(digest(&node), expected);
 }
 
+/// A second signal during the last save began a shutdown of its own, whose save interrupted the first: that one failed,
+/// and let clients write on what was in no file. Now whoever asks again waits for the save that is under way.
+#[test]
+fn a_second_signal_lets_the_last_save_finish() {
+    let mut node = Start::ringfort(2).configuration("save 3600 100000\n").node();
+    node.connect().run("DEBUG POPULATE 1000000 key 100");
+    node.signal(15);
+    assert!(node.wait_for_log("Saving the final RDB snapshot before exiting"));
+    node.signal(15);
+    assert!(node.wait().success());
+    assert!(!node.log().contains("Error"), "{}", node.log());
+    node.start_again();
+    assert_eq!(node.connect().run("DBSIZE"), Reply::Integer(1_000_000));
+}
+
 #[test]
 fn a_killed_node_starts_with_its_last_file() {
     let mut node = Node::ringfort(2);
@@ -303,6 +334,25 @@ fn a_save_that_fails_is_told_and_writes_are_refused_until_one_succeeds() {
     wait_for_background_save(&mut client);
     assert_eq!(node.info("rdb_last_bgsave_status"), "ok");
     assert_eq!(client.run("SET a d"), Reply::ok());
+}
+
+/// A file that could not even be created ended the node: its task reported back while it was being started, when the core
+/// was still borrowed. Now the task begins a round later.
+#[test]
+fn a_node_whose_directory_is_gone_cannot_save_and_lives_on() {
+    let node = Start::ringfort(2).option("--enable-protected-configs", "yes").node();
+    let mut client = node.connect();
+    client.run("SET a b");
+    fs::remove_dir_all(node.directory()).unwrap();
+    assert!(client.run("SAVE").is_error());
+    client.run("BGSAVE");
+    wait_for_background_save(&mut client);
+    assert_eq!(node.info("rdb_last_bgsave_status"), "err");
+    let other = TemporaryDirectory::new();
+    assert_eq!(client.call(&["CONFIG", "SET", "dir", other.path().to_str().unwrap()]), Reply::ok());
+    assert_eq!(client.run("SAVE"), Reply::ok());
+    assert!(other.path().join("dump.rdb").exists());
+    assert_eq!(client.run("GET a"), Reply::bulk("b"));
 }
 
 /// A good file, and the directory that it is in.
@@ -440,4 +490,78 @@ fn debug_reload_gives_the_same_data() {
         assert_eq!(node.connect().run("DEBUG RELOAD"), Reply::ok());
         assert_eq!(digest(&node), expected);
     }
+}
+
+/// What was written between the cut of a DEBUG RELOAD and the moment when the loaded data took the place of the old was
+/// answered and then lost. Now the shards stand still in between.
+#[test]
+fn a_debug_reload_loses_no_write() {
+    if testing_redis() {
+        return; // It refuses writes while it loads.
+    }
+    let node = Node::ringfort(2);
+    node.connect().run("DEBUG POPULATE 50000 key 10");
+    let writing = AtomicBool::new(true);
+    let reloads = thread::scope(|scope| {
+        for number in 0..4 {
+            let (node, writing) = (&node, &writing);
+            scope.spawn(move || {
+                let mut client = node.connect();
+                let incr = format!("INCR counter:{number}");
+                let mut count = 0;
+                while writing.load(Relaxed) {
+                    count += 1;
+                    assert_eq!(client.run(&incr), Reply::Integer(count));
+                }
+                assert!(count > 1);
+            });
+        }
+        let mut client = node.connect();
+        let reloads = [(); 3].map(|()| client.run("DEBUG RELOAD"));
+        writing.store(false, Relaxed);
+        reloads
+    });
+    assert_eq!(reloads, [(); 3].map(|()| Reply::ok()));
+    assert_eq!(node.connect().run("DBSIZE"), Reply::Integer(50_004));
+}
+
+const LOADING_ALREADY: &str = "ERR Data is being loaded already";
+
+/// Two loads at a time shared the databases that were being filled, and the reader of the file: a panic, or data of both.
+/// Now there is one claim for whoever loads, and a DEBUG RELOAD that does not get it is refused.
+#[test]
+fn one_load_at_a_time() {
+    if testing_redis() {
+        return; // It has one thread.
+    }
+    let mut node = Node::ringfort(2);
+    node.connect().run("DEBUG POPULATE 300000 key 10");
+    let expected = digest(&node);
+    let mut clients = [(); 4].map(|()| node.connect());
+    clients.iter_mut().for_each(|client| client.send_command(&["DEBUG", "RELOAD"]));
+    let replies = clients.each_mut().map(Client::read);
+    let done = replies.iter().filter(|reply| **reply == Reply::ok()).count();
+    let refused = replies.iter().filter(|reply| reply.is_error()).count();
+    assert!(done > 0 && refused > 0 && done + refused == 4, "{replies:?}");
+    for reply in replies.iter().filter(|reply| reply.is_error()) {
+        assert_eq!(reply.error(), LOADING_ALREADY);
+    }
+    assert_eq!(digest(&node), expected);
+
+    // The load at the start is one, too.
+    shut_down(&mut node, &["NOSAVE"]);
+    let again = Start::ringfort(2).in_directory_of(&node).node_that_says("Server initialized");
+    let mut client =
+        eventually("it accepts connections", || Client::try_connect(again.address()).ok());
+    let mut refusals = 0;
+    eventually("it has loaded", || {
+        let reply = client.run("DEBUG RELOAD NOSAVE");
+        if reply.is_error() {
+            assert_eq!(reply.error(), LOADING_ALREADY);
+            refusals += 1;
+        }
+        (reply == Reply::ok()).then_some(())
+    });
+    assert!(refusals > 0, "loading took no time at all");
+    assert_eq!(digest(&again), expected);
 }

@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use common::client::frame;
-use common::node::testing_redis;
+use common::node::{TemporaryDirectory, testing_redis};
 use common::replication::{
-    Server, assert_same_data, digest, fill, follow, follow_port, link_is_up, number, offset,
-    replica_of, replication_field, syncs, wait_for_link, wait_for_link_down,
+    Server, assert_same_data, config_set, digest, fill, follow, follow_port, link_is_up, number,
+    offset, replica_of, replication_field, syncs, wait_for_link, wait_for_link_down,
 };
 use common::{Client, Node, Reply, eventually};
 
@@ -286,6 +286,113 @@ fn a_snapshot_of_another_format() {
     }
 }
 
+/// A full sync was received into the configured file, so that one which was not whole replaced the last good save, and
+/// the node could not start again. Now the file gets its name when its data is in place.
+#[test]
+fn only_a_whole_snapshot_takes_the_place_of_the_saved_file() {
+    if testing_redis() {
+        return; // It ends itself.
+    }
+    let whole = snapshot();
+    let mut bad = whole.clone();
+    let end = bad.len();
+    bad[end - 8..].copy_from_slice(b"checksum");
+    let good = Arc::new(AtomicBool::new(false));
+    let is_good = Arc::clone(&good);
+    let primary = FakePrimary::start(move |_, _| match is_good.load(Ordering::SeqCst) {
+        true => Answer::AndStay(counted(&snapshot())),
+        false => Answer::AndClose(counted(&bad)),
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", "disabled").node();
+    replica.connect().run("SET old data");
+    assert_eq!(replica.connect().run("SAVE"), Reply::ok());
+    let file = replica.directory().join("dump.rdb");
+    let saved = std::fs::read(&file).unwrap();
+    follow_port(&replica, primary.port);
+    primary.wait_until_asked(2);
+    assert!(std::fs::read(&file).unwrap() == saved);
+    good.store(true, Ordering::SeqCst);
+    wait_for_link(&replica);
+    assert!(std::fs::read(&file).unwrap() == whole);
+    let names = std::fs::read_dir(replica.directory()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["dump.rdb"]);
+}
+
+/// A file that could not be written was found out about when the whole snapshot had been sent; until then nothing took what
+/// came, and the link stood still for as long as `repl-timeout`. Now it ends when the file does.
+#[test]
+fn a_full_sync_whose_file_cannot_be_written_fails_at_once() {
+    if testing_redis() {
+        return; // It ends itself.
+    }
+    // Much is announced, little sent.
+    let mut begun = full_resync();
+    begun.extend_from_slice(b"$100000000\r\n");
+    begun.extend_from_slice(&snapshot()[..20]);
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(begun.clone()),
+        _ => Answer::AndStay(counted(&snapshot())),
+    });
+    let start = Server::Ours(2).start().option("--repl-diskless-load", "disabled");
+    let start = start.option("--enable-protected-configs", "yes");
+    let replica = start.option("--repl-timeout", "3600").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    std::fs::remove_dir_all(replica.directory()).unwrap();
+    follow_port(&replica, primary.port);
+    eventually("the sync fails", || {
+        let fault = replica.info("primary_link_last_fault");
+        fault.contains("No such file").then_some(())
+    });
+    assert_eq!(client.run("GET old"), Reply::bulk("data"));
+    let other = TemporaryDirectory::new();
+    config_set(&replica, "dir", other.path().to_str().unwrap());
+    primary.wait_until_asked(2);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+}
+
+/// A DEBUG RELOAD and a full sync that was loaded as it came filled the same databases. Now a reload is refused while a full
+/// sync has the claim, and a full sync that comes during a reload is tried again.
+#[test]
+fn a_reload_and_a_full_sync_keep_out_of_each_other_s_way() {
+    if testing_redis() {
+        return; // It has one thread.
+    }
+    let whole = counted(&snapshot());
+    let (begun, rest) = whole.split_at(whole.len() - 12);
+    let (begun, again) = (begun.to_vec(), whole.clone());
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(begun.clone()),
+        _ => Answer::AndStay(again.clone()),
+    });
+    let replica = Server::Ours(2).start().option("--repl-diskless-load", "swapdb").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    follow_port(&replica, primary.port);
+    eventually("the snapshot begins", || (replica.info("async_loading") == "1").then_some(()));
+    eventually("the primary stays", || primary.link.lock().unwrap().as_ref().map(|_| ()));
+    assert_eq!(client.run("DEBUG RELOAD").error(), "ERR Data is being loaded already");
+    assert_eq!(client.run("GET old"), Reply::bulk("data"));
+    primary.send(rest);
+    wait_for_link(&replica);
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+
+    // A reload that takes a while, and in the middle of it another full sync.
+    client.run("DEBUG POPULATE 200000 key 10");
+    client.send_command(&["DEBUG", "RELOAD"]);
+    primary.cut();
+    primary.wait_until_asked(2);
+    let reply = client.read();
+    let refused = reply.is_error() && reply.error() == "ERR Data is being loaded already";
+    assert!(reply == Reply::ok() || refused, "{reply}");
+    eventually("the primary's data is there", || {
+        (client.run("DBSIZE") == Reply::Integer(1)).then_some(())
+    });
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+}
+
 #[test]
 fn a_snapshot_with_an_unknown_type() {
     let mut bytes = snapshot();
@@ -388,27 +495,115 @@ fn a_command_that_nobody_knows_breaks_the_link_and_nothing_else() {
         frame(&["SET", "too few"]),
         frame(&["XADD", "stream", "*", "a", "b"]),
     ] {
-        let primary = FakePrimary::start(|number, _| match number {
-            1 => Answer::AndStay(counted(&snapshot())),
-            _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
-        });
-        let replica = linked(&primary);
-        let good = [frame(&["SELECT", "0"]), frame(&["SET", "a", "1"])].concat();
-        primary.send(&good);
-        let expected = OFFSET + good.len() as i64;
-        wait_for_offset(&replica, expected);
-        primary.send(&[bad, frame(&["SET", "a", "2"])].concat());
-        wait_for_link_down(&replica);
-        assert_eq!(offset(&replica), expected);
-        let mut client = replica.connect();
-        assert_eq!(client.run("GET a"), Reply::bulk("1"));
-        assert_eq!(client.run("GET new"), Reply::bulk("data"));
-        // Every try asks for the rest, none for everything.
-        primary.wait_until_asked(3);
-        for asked in &primary.asked()[1..] {
-            assert_eq!(*asked, (REPLID.to_owned(), expected + 1));
-        }
+        check_broken_link(bad, 3);
     }
+}
+
+/// A link that breaks over these bytes: what came before them is applied, they and what comes behind them
+/// are not, and each of so many questions of the replica is for the rest, none for everything.
+fn check_broken_link(bad: Vec<u8>, questions: usize) {
+    let what = bad.escape_ascii().to_string();
+    let primary = FakePrimary::start(|number, _| match number {
+        1 => Answer::AndStay(counted(&snapshot())),
+        _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
+    });
+    let replica = linked(&primary);
+    let good = [frame(&["SELECT", "0"]), frame(&["SET", "a", "1"])].concat();
+    primary.send(&good);
+    let expected = OFFSET + good.len() as i64;
+    wait_for_offset(&replica, expected);
+    primary.send(&[bad, frame(&["SET", "a", "2"])].concat());
+    wait_for_link_down(&replica);
+    assert_eq!(offset(&replica), expected, "{what}");
+    let mut client = replica.connect();
+    assert_eq!(client.run("GET a"), Reply::bulk("1"), "{what}");
+    assert_eq!(client.run("GET new"), Reply::bulk("data"), "{what}");
+    primary.wait_until_asked(questions);
+    for asked in &primary.asked()[1..] {
+        assert_eq!(*asked, (REPLID.to_owned(), expected + 1), "{what}");
+    }
+}
+
+/// A SELECT of a database that the replica does not have failed like any other command: what came behind it
+/// was written to the database before. It breaks the link.
+#[test]
+fn a_database_that_is_not_here_breaks_the_link() {
+    if testing_redis() {
+        return; // It goes on in the database before.
+    }
+    check_broken_link(frame(&["SELECT", "16"]), 2);
+    let parts: [&[&str]; 5] =
+        [&["MULTI"], &["SET", "a", "3"], &["SELECT", "16"], &["SET", "a", "4"], &["EXEC"]];
+    check_broken_link(parts.iter().flat_map(|part| frame(part)).collect(), 2);
+}
+
+/// The same for the database in which a snapshot says that the stream stands: it was used as it came, and the
+/// first write ended the process.
+#[test]
+fn a_stream_that_stands_in_a_database_that_is_not_here_is_not_followed() {
+    if testing_redis() {
+        return; // It goes on in database 0.
+    }
+    let mut bytes = b"REDIS0010\xfa\x0erepl-stream-db\x0216".to_vec();
+    bytes.extend_from_slice(&snapshot()[9..]);
+    let stream = [counted(&bytes), frame(&["SET", "a", "1"])].concat();
+    let primary = FakePrimary::start(move |number, _| match number {
+        1 => Answer::AndStay(stream.clone()),
+        _ => Answer::AndClose(b"-LOADING later\r\n".to_vec()),
+    });
+    let mut replica = Server::Ours(2).node();
+    follow_port(&replica, primary.port);
+    assert_eq!(primary.wait_until_asked(2), (REPLID.to_owned(), OFFSET + 1));
+    assert!(replica.wait_for_log("its stream stands in database 16"));
+    let mut client = replica.connect();
+    assert_eq!(client.run("GET new"), Reply::bulk("data"));
+    assert_eq!(client.run("GET a"), Reply::NullBulk);
+}
+
+/// Commands for a node and not for its data ran when a primary sent them: SAVE and REPLICAOF waited for the link
+/// to be done with all it began, themselves among it, for ever; SHUTDOWN ended the replica; behind SUBSCRIBE or
+/// MONITOR every write was refused, and counted as applied. They break the link.
+#[test]
+fn a_command_that_does_not_belong_into_a_stream_breaks_the_link() {
+    if testing_redis() {
+        return; // It runs them.
+    }
+    for bad in [
+        "SAVE",
+        "REPLICAOF NO ONE",
+        "SHUTDOWN NOSAVE",
+        "DEBUG RELOAD",
+        "SUBSCRIBE channel",
+        "MONITOR",
+        "RESET",
+        "QUIT",
+    ] {
+        let words: Vec<&str> = bad.split(' ').collect();
+        check_broken_link(frame(&words), 2);
+    }
+}
+
+/// Only commands on keys of one shard were counted when they failed on the link; those of the session and of the
+/// node, EXEC, and those on several shards were not.
+#[test]
+fn every_command_of_a_primary_that_fails_is_counted() {
+    if testing_redis() {
+        return; // It does not count what is refused before it runs.
+    }
+    let primary = FakePrimary::honest();
+    let replica = linked(&primary);
+    let mut bad: Vec<Vec<u8>> =
+        [&["EXEC"][..], &["SWAPDB", "0", "99"], &["INCR", "new"], &["PING", "a", "b"]]
+            .map(frame)
+            .into();
+    // Some of these names are on the other shard.
+    bad.extend(["a", "b", "c", "d", "e", "f"].map(|name| frame(&["RENAME", "missing", name])));
+    let count = bad.len() as i64;
+    let all = [bad.concat(), frame(&["SET", "behind", "them"])].concat();
+    primary.send(&all);
+    wait_for_offset(&replica, OFFSET + all.len() as i64);
+    assert_eq!(number(&replica, "unexpected_error_replies"), count);
+    assert_eq!(replica.connect().run("GET behind"), Reply::bulk("them"));
 }
 
 #[test]
@@ -601,7 +796,7 @@ fn snapshots_come_in_the_form_that_the_replica_understands() {
         ("no", &["psync2"], false),
         ("no", &[], false),
     ] {
-        common::replication::config_set(&primary, "repl-diskless-sync", sync);
+        config_set(&primary, "repl-diskless-sync", sync);
         let (mut client, answer) = ask(&primary, capabilities, "?", -1);
         let words: Vec<&str> = answer.split(' ').collect();
         assert_eq!(words[0], "+FULLRESYNC", "{answer}");
@@ -704,6 +899,100 @@ fn a_replica_that_acknowledges_the_future_is_nobody_s_harm() {
     assert_same_data(&[&primary, &honest]);
     let second = replica_of(&primary, Server::Ours(1));
     assert_same_data(&[&primary, &second]);
+}
+
+/// A linked replica of the test, behind its snapshot.
+fn linked_replica(primary: &Node) -> Client {
+    let (mut client, answer) = ask(primary, &["eof", "psync2"], "?", -1);
+    read_snapshot(&mut client);
+    let offset = answer.rsplit(' ').next().expect("FULLRESYNC replid offset");
+    client.send_command(&["REPLCONF", "ACK", offset]);
+    client
+}
+
+fn wait_until_gone(primary: &Node) {
+    eventually("the replica is gone", || (primary.info("connected_slaves") == "0").then_some(()));
+}
+
+/// What a linked replica asked was answered into its stream (SUBSCRIBE, MONITOR, RESET), without a limit. Redis
+/// disconnects one that asks anything.
+#[test]
+fn a_linked_replica_is_not_answered() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let primary = server.node();
+        primary.connect().run("SET a b");
+        for command in ["SUBSCRIBE c", "GET a", "CLIENT REPLY ON", "HELLO 3", "MULTI", "WAIT 1 0"] {
+            let mut replica = linked_replica(&primary);
+            let words: Vec<&str> = command.split(' ').collect();
+            replica.send_command(&words);
+            let stream = replica.read_to_close();
+            // A PING may have come.
+            let stream = String::from_utf8_lossy(&stream).replace("*1\r\n$4\r\nPING\r\n", "");
+            assert_eq!(stream, "", "{server:?}, {command}");
+            wait_until_gone(&primary);
+        }
+    }
+}
+
+/// Data that no socket buffer holds.
+fn fill_megabytes(node: &Node, megabytes: usize) {
+    let mut client = node.connect();
+    let value = vec![b'v'; 1 << 20];
+    for number in 0..megabytes {
+        let key = number.to_string();
+        assert_eq!(client.call(&[b"SET", key.as_bytes(), value.as_slice()]), Reply::ok());
+    }
+}
+
+/// A file that could not be read any further counted as sent: the replica waited for the rest of its snapshot and got
+/// the stream in its place. The link ends, so that it asks again.
+#[test]
+fn a_snapshot_whose_file_is_cut_short_ends_the_link() {
+    let primary = Server::Ours(2).start().option("--repl-diskless-sync", "no").node();
+    fill_megabytes(&primary, 40);
+    let (mut replica, _) = ask(&primary, &["psync2"], "?", -1);
+    let line = read_line(&mut replica);
+    let announced: u64 = line.strip_prefix('$').and_then(|text| text.parse().ok()).expect(&line);
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", primary.pid())).unwrap();
+    let is_file = |path: &std::path::PathBuf| {
+        let target = std::fs::read_link(path).unwrap_or_default();
+        target.to_string_lossy().contains("temp-sync")
+    };
+    let files: Vec<_> = descriptors.map(|entry| entry.unwrap().path()).filter(is_file).collect();
+    assert!(!files.is_empty());
+    for path in files {
+        let file = std::fs::OpenOptions::new().write(true).open(path).expect("its file");
+        file.set_len(announced / 2).unwrap();
+    }
+    let got = replica.read_to_close().len() as u64;
+    assert!(got <= announced / 2, "{got} of {announced} bytes");
+    wait_until_gone(&primary);
+}
+
+/// Any byte of a replica counted as a sign of life: one that sent newlines and read nothing of its snapshot held it, and
+/// the next, up for ever.
+#[test]
+fn a_replica_that_does_not_read_its_snapshot_is_given_up() {
+    let primary = Server::Ours(2).start().option("--repl-timeout", "1").node();
+    fill_megabytes(&primary, 40);
+    let (mut replica, _) = ask(&primary, &["eof", "psync2"], "?", -1);
+    eventually("the replica is given up", || {
+        let _ = replica.try_send(b"\n");
+        (primary.info("connected_slaves") == "0").then_some(())
+    });
+    let good = replica_of(&primary, Server::Ours(1));
+    assert_same_data(&[&primary, &good]);
+}
+
+/// A client that told of itself as a replica does, and then asked for nothing, was exempt from `timeout`.
+#[test]
+fn a_client_that_only_announces_itself_is_closed_when_it_idles() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let node = server.start().option("--timeout", "1").node();
+        let mut client = node.connect();
+        assert_eq!(client.run("REPLCONF listening-port 1"), Reply::ok());
+        assert_eq!(client.read_to_close(), b"", "{server:?}");
+    }
 }
 
 #[test]

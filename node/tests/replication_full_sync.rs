@@ -4,8 +4,10 @@
 
 mod common;
 
+use common::node::testing_redis;
 use common::replication::{
-    EMPTY_DIGEST, Server, Writer, assert_same_data, digest, fill, follow, syncs, wait_for_link,
+    EMPTY_DIGEST, Server, Writer, assert_same_data, digest, fill, follow, link_is_up, syncs,
+    wait_for_link,
 };
 use common::{Reply, Start, eventually};
 
@@ -137,6 +139,63 @@ fn an_empty_primary_empties_its_replica() {
         client.run("SET a b");
         assert_same_data(&[&primary, &replica]);
         assert_ne!(digest(&replica), EMPTY_DIGEST);
+    }
+}
+
+/// A replica received a full sync under the name that BGSAVE writes to, and read the file twice by that name: old data
+/// that a save put there in between was loaded as the primary's. Now the file has a name of its own until its data is
+/// in place, both readings have one descriptor, and no save is under way while the data is replaced.
+#[test]
+fn saves_in_the_middle_of_a_full_sync_leave_its_data_alone() {
+    let primary = Server::Ours(2).node();
+    primary.connect().run("DEBUG POPULATE 300000 new 50");
+    let mut replica = Server::Ours(2).start().option("--repl-diskless-load", "disabled").node();
+    let mut client = replica.connect();
+    client.run("SET old data");
+    follow(&replica, &primary);
+    let mut saves = 0;
+    eventually("the full sync ends", || {
+        let reply = client.run("BGSAVE");
+        saves += usize::from(!reply.is_error());
+        link_is_up(&replica).then_some(())
+    });
+    assert!(saves > 0, "no save began in the middle of the full sync");
+    assert_same_data(&[&primary, &replica]);
+    // Neither is there another's data in the file.
+    eventually("the last save ends", || {
+        (replica.info("rdb_bgsave_in_progress") == "0").then_some(())
+    });
+    replica.signal(9);
+    replica.wait();
+    let reader = Server::Ours(2).start().in_directory_of(&replica).node();
+    assert_eq!(digest(&reader), digest(&primary));
+}
+
+/// A full sync spoiled only the watches of keys that the old data had: an EXEC behind the WATCH of an absent key ran
+/// although the sync had brought that key. Now what is put in place spoils the watches of its keys too.
+#[test]
+fn a_full_sync_that_brings_a_watched_key_fails_the_transaction() {
+    if testing_redis() {
+        return; // It looks at the keys of the old data alone where it loads a file.
+    }
+    for load in ["disabled", "swapdb"] {
+        let primary = Server::Ours(2).node();
+        let replica = Server::Ours(2).start().option("--repl-diskless-load", load).node();
+        for number in 0..20 {
+            primary.connect().run(&format!("SET brought:{number} v"));
+        }
+        replica.connect().run("SET old data");
+        let (mut watching, mut unconcerned) = (replica.connect(), replica.connect());
+        watching.run("WATCH brought:7");
+        unconcerned.run("WATCH nobody has this");
+        follow(&replica, &primary);
+        assert_same_data(&[&primary, &replica]);
+        for client in [&mut watching, &mut unconcerned] {
+            client.run("MULTI");
+            client.run("GET brought:7");
+        }
+        assert_eq!(watching.run("EXEC"), Reply::NullArray, "{load}");
+        assert_eq!(unconcerned.run("EXEC").to_string(), "[\"v\"]", "{load}");
     }
 }
 

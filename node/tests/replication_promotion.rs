@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use common::replication::{
     PAIRS, Server, Stopped, Writer, assert_same_data, fill, follow, offset, promote, syncs,
     wait_for_link, wait_until_caught_up, write_bytes,
@@ -43,6 +45,71 @@ fn the_sibling_and_the_old_primary_follow_a_promoted_replica_without_a_full_sync
         let syncs = syncs(&new);
         assert_eq!((syncs.full, syncs.partial), (0, 2));
         assert_eq!(old.info("role"), "slave");
+    }
+}
+
+/// The place where the histories part was read after effects had been switched on: a message published, or a PING
+/// sent, just then counted as shared with the old primary, and a sibling with other bytes there could go on behind
+/// them. It is read before.
+#[test]
+fn what_is_published_during_a_promotion_belongs_to_the_new_history() {
+    let quiet = |server: Server| server.start().option("--repl-ping-replica-period", "3600").node();
+    let (old, new) = (quiet(Server::Ours(1)), quiet(Server::Ours(4)));
+    old.connect().run("SET a b");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Whatever fails, the publishers end.
+        let stop = StopOnDrop(&stop);
+        for number in 0..4 {
+            let (mut client, stop) = (new.connect(), stop.0);
+            scope.spawn(move || {
+                let channel = format!("channel:{number}");
+                let messages = vec![vec!["PUBLISH", &channel, "message"]; 20];
+                while !stop.load(Ordering::Relaxed) {
+                    client.pipeline(&messages);
+                }
+            });
+        }
+        for _ in 0..8 {
+            follow(&new, &old);
+            wait_for_link(&new);
+            wait_until_caught_up(&old, &new);
+            promote(&new);
+            assert_eq!(new.info("second_repl_offset"), (offset(&old) + 1).to_string());
+        }
+    });
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The core that FAILOVER ABORT came to ended the pause of writes while the core of the FAILOVER was still beginning
+/// it: where the end came first, writes were held back for ever. The steps of a failover are taken one by one.
+#[test]
+fn a_failover_that_is_aborted_at_once_leaves_no_core_paused() {
+    let primary = Server::Ours(4).node();
+    let replica = Server::Redis.node();
+    follow(&replica, &primary);
+    wait_for_link(&replica);
+    let _stopped = Stopped::stop(&replica);
+    // One client per core at least; behind their writes the replica is never in step.
+    let mut clients: Vec<Client> = (0..8).map(|_| primary.connect()).collect();
+    for round in 0..100 {
+        for client in &mut clients {
+            assert_eq!(client.run("SET a b"), Reply::ok());
+        }
+        let (one, others) = clients.split_first_mut().expect("eight of them");
+        one.send_command(&["FAILOVER"]);
+        let other = &mut others[round % 7];
+        eventually("the failover is aborted", || {
+            (other.run("FAILOVER ABORT") == Reply::ok()).then_some(())
+        });
+        assert_eq!(one.read(), Reply::ok());
     }
 }
 

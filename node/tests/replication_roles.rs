@@ -265,6 +265,28 @@ fn a_replica_without_a_link_can_refuse_to_answer_with_old_data() {
     }
 }
 
+/// EXEC was let through while stale data was not to be served, whatever the transaction held: only EXEC itself may run
+/// then. Now each of its commands must be allowed to.
+#[test]
+fn a_transaction_begun_before_data_became_stale_is_refused() {
+    let nodes = [Server::Ours(2).node(), Server::Redis.node()];
+    let nobody = free_port();
+    let replies = nodes.each_ref().map(|node| {
+        node.connect().run("SET a b");
+        follow_port(node, nobody);
+        let (mut reading, mut asking) = (node.connect(), node.connect());
+        for (client, command) in [(&mut reading, "GET a"), (&mut asking, "INFO")] {
+            assert_eq!(client.run("MULTI"), Reply::ok());
+            client.run(command);
+        }
+        config_set(node, "replica-serve-stale-data", "no");
+        assert!(!asking.run("EXEC").is_error());
+        [reading.run("EXEC"), reading.run("EXEC")]
+    });
+    assert!(replies[0][0].error().starts_with("EXECABORT "), "{}", replies[0][0]);
+    assert_eq!(replies[0], replies[1]);
+}
+
 #[test]
 fn a_replica_logs_in_with_the_password_it_is_given() {
     for (primary, replica) in PAIRS {
@@ -462,6 +484,38 @@ fn a_configured_primary_can_be_absent_at_start() {
         wait_until_caught_up(&primary, &replica);
         assert_eq!(replica.connect().run("GET a"), Reply::bulk("b"));
     }
+}
+
+/// A node with `replicaof` in its configuration took the role only when it had loaded its file, and was a primary until
+/// then: for some milliseconds it removed expired keys by itself. Now it is a replica before its cores start.
+#[test]
+fn a_node_that_is_configured_to_follow_is_a_replica_while_it_loads() {
+    let mut saver = Server::Ours(2).node();
+    let mut client = saver.connect();
+    client.run("DEBUG SET-ACTIVE-EXPIRE 0");
+    client.run("DEBUG POPULATE 300000 key 10");
+    for number in 0..100 {
+        client.run(&format!("SET short:{number} v PX 1"));
+    }
+    client.send_command(&["SHUTDOWN", "SAVE"]);
+    assert!(saver.wait().success());
+    let port = free_port().to_string();
+    let start = Server::Ours(2).start().words(&["--replicaof", "127.0.0.1", &port]);
+    let node = start.in_directory_of(&saver).node_that_says("Server initialized");
+    let mut client =
+        eventually("it accepts connections", || Client::try_connect(node.address()).ok());
+    let mut answers = 0;
+    eventually("it has loaded", || {
+        let info = client.run("INFO").text();
+        assert!(info.contains("role:slave\r\n"), "{info}");
+        assert!(info.contains(&format!("master_port:{port}\r\n")), "{info}");
+        assert!(client.run("SET a b").error().starts_with("READONLY"));
+        answers += 1;
+        info.contains("\r\nloading:0\r\n").then_some(())
+    });
+    assert!(answers > 1, "loading took no time at all");
+    // Nobody but its primary may remove them.
+    assert_eq!(client.run("DBSIZE"), Reply::Integer(300_100));
 }
 
 #[test]

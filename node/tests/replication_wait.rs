@@ -4,9 +4,10 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::node::free_port;
 use common::replication::{
-    PAIRS, Server, Stopped, assert_same_data, config_set, follow, offset, replica_of, syncs,
-    wait_for_link, write_bytes,
+    PAIRS, Server, Stopped, assert_same_data, config_set, follow, follow_port, number_over, offset,
+    replica_of, syncs, wait_for_link, write_bytes,
 };
 use common::{Node, Reply, eventually};
 
@@ -90,6 +91,48 @@ fn waiting_clients_can_be_freed() {
             vec!["EXEC"],
         ]);
         assert_eq!(replies[3], Reply::Array(vec![Reply::ok(), Reply::Integer(0)]));
+    }
+}
+
+/// Nobody woke a client in WAIT when its node became a replica, which has no replicas to wait for.
+#[test]
+fn a_client_in_wait_is_turned_away_when_its_node_becomes_a_replica() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let node = server.node();
+        let mut client = node.connect();
+        client.run("SET a b");
+        client.send_command(&["WAIT", "1", "0"]);
+        eventually("it waits", || (node.info("blocked_clients") == "1").then_some(()));
+        follow_port(&node, free_port());
+        assert_eq!(
+            client.read().error(),
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+        );
+        assert_eq!(client.read_to_close(), b"");
+    }
+}
+
+/// A client that left during WAIT stayed in it until some replica acknowledged something. Now its going ends it.
+#[test]
+fn a_client_that_leaves_during_wait_is_forgotten() {
+    for server in [Server::Redis, Server::Ours(2)] {
+        let node = server.node();
+        let mut other = node.connect();
+        let clients = number_over(&mut other, "connected_clients");
+        let waiting: Vec<_> = (0..4)
+            .map(|_| {
+                let mut client = node.connect();
+                client.run("SET a b");
+                client.send_command(&["WAIT", "1", "0"]);
+                client
+            })
+            .collect();
+        eventually("they wait", || (number_over(&mut other, "blocked_clients") == 4).then_some(()));
+        drop(waiting);
+        eventually("they are gone", || {
+            let left = number_over(&mut other, "connected_clients");
+            (left == clients && number_over(&mut other, "blocked_clients") == 0).then_some(())
+        });
     }
 }
 

@@ -10,10 +10,16 @@ pub mod blocking;
 pub mod counters;
 pub mod dump;
 pub mod expire;
+pub mod geo;
+pub mod hashes;
 pub mod keys;
 pub mod lcs;
 pub mod lists;
 pub mod object;
+pub mod set_algebra;
+pub mod sets;
+pub mod sorted_sets;
+pub mod streams;
 mod string_options;
 pub mod string_ranges;
 pub mod strings;
@@ -27,13 +33,18 @@ use crate::store::Key;
 pub fn is_ready(spec: &Spec, keys: &mut Keys, args: &Args, key: &Key) -> bool {
     match spec.docs.group {
         "list" => lists::is_ready(keys, args, key),
+        "sorted-set" => sorted_sets::pop::is_ready(keys, args, key),
+        "stream" => streams::read::is_ready(keys, args, key),
         _ => false,
     }
 }
 
 /// A command that is about to wait, with what it said of the present put in (`$` of XREAD).
-pub fn settled_args(_spec: &Spec, _keys: &mut Keys, args: &Args) -> OwnedArgs {
-    OwnedArgs::from(*args)
+pub fn settled_args(spec: &Spec, keys: &mut Keys, args: &Args) -> OwnedArgs {
+    match spec.name {
+        "xread" => streams::read::resolve_last_ids(keys, args),
+        _ => OwnedArgs::from(*args),
+    }
 }
 
 #[cfg(test)]

@@ -133,8 +133,8 @@ impl<'a> Reply<'a> {
 
     /// RESP3 a double, RESP2 a bulk string of the same digits.
     pub fn double(&mut self, value: f64) {
-        let text = crate::number::format_double(value);
-        if self.is_resp3() { self.line(b',', text.as_bytes()) } else { self.text(&text) }
+        let text = crate::score::format(value);
+        if self.is_resp3() { self.line(b',', &text) } else { self.bulk(&text) }
     }
 
     /// RESP3 a big number, RESP2 a bulk string.

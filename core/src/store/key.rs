@@ -38,8 +38,9 @@ impl Hasher {
         Key { bytes, slot: slot_of(bytes), hash: self.hash(bytes) }
     }
 
+    /// The hash of any bytes. What is kept by it can be moved between all cores of the process.
     #[inline]
-    pub(super) fn hash(&self, bytes: &[u8]) -> u64 {
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = self.state.build_hasher();
         hasher.write(bytes);
         hasher.finish()
@@ -53,7 +54,7 @@ impl Hasher {
 
 /// Whether the bytes are the same. Most keys are short: two loads cost less than the call of a general comparison.
 #[inline]
-pub(super) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() || left.len() > 16 {
         return left == right;
     }

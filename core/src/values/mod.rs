@@ -5,4 +5,7 @@
 //!
 //! Deliberately absent: keys, arguments, replies, effects.
 
+pub mod hash;
 pub mod list;
+pub mod set;
+pub mod sorted_set;

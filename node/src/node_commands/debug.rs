@@ -76,15 +76,7 @@ async fn reload(client: &Client, words: &Args<'_>) -> Result<Vec<u8>, Error> {
             return Err(Error::new("ERR DEBUG RELOAD only supports the NOSAVE option."));
         }
     }
-    let failed = |error: String| {
-        crate::warning!("DEBUG RELOAD: {error}");
-        Error::new("ERR Error trying to load the RDB dump, check server logs.")
-    };
-    if saves {
-        let saved = crate::replication::save(&client.core).await;
-        saved.map_err(|error| Error::text(format!("ERR {error}")))?;
-    }
-    crate::replication::reload(&client.core).await.map_err(failed)?;
+    crate::replication::reload(&client.core, saves).await?;
     Ok(client.reply(|reply| reply.ok()))
 }
 

@@ -18,6 +18,7 @@ use ringfort_core::command::{NodeCommand, Spec};
 use ringfort_core::error::Error;
 
 pub use info::process;
+pub use shutdown::Shutdown;
 
 use crate::client::Client;
 use crate::connection::Connection;
@@ -50,7 +51,13 @@ pub async fn run(
     let result = answer(client.clone(), command, spec, &args).await;
     let (reply, failed) = match result {
         Ok(reply) => (reply, false),
-        Err(error) => (client.error(error), true),
+        Err(error) => {
+            if client.caller.is_primary {
+                let counters = &core.borrow().shared.replication.counters;
+                counters.note_primary_error(spec, error.0.as_bytes());
+            }
+            (client.error(error), true)
+        }
     };
     let mut core = core.borrow_mut();
     core.timed_until = started;

@@ -12,7 +12,7 @@ use ringfort_replication::failover::REPLICAOF_REFUSED;
 
 use crate::client::Client;
 use crate::connection::Unblock;
-use crate::replication::{self, lock, next_ack};
+use crate::replication::{self, NextAck, lock, next_ack};
 
 pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     match command {
@@ -101,25 +101,28 @@ async fn wait(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
         loop {
             let acked = next_ack(core, deadline_ms);
             count = core.borrow().replicas_at(target);
-            let call = acked.as_ref().map(|(number, _)| *number);
-            let state = client.with_connection(|core, connection| {
+            let call = acked.as_ref().map(NextAck::call);
+            let ended = client.with_connection(|core, connection| {
                 connection.blocked_on = call;
-                (connection.unblocked.take(), core.shared.replication.is_replica())
+                let is_replica = core.shared.replication.is_replica();
+                connection.close_after_reply |= is_replica;
+                match connection.unblocked.take() {
+                    Some(Unblock::Error) => Some(Err(UNBLOCKED)),
+                    Some(Unblock::Timeout) => Some(Ok(())),
+                    Some(Unblock::RoleChanged) => Some(Err(ROLE_CHANGED)),
+                    None if is_replica => Some(Err(ROLE_CHANGED)),
+                    None => ((count as i64) >= wanted || connection.ended).then_some(Ok(())),
+                }
             });
-            let ended = match state {
-                Some((Some(Unblock::Error), _)) => Some(Err(UNBLOCKED)),
-                Some((Some(Unblock::RoleChanged), _) | (None, true)) => Some(Err(ROLE_CHANGED)),
-                Some((None, false)) if (count as i64) < wanted => None,
-                _ => Some(Ok(())),
-            };
-            match (ended, acked) {
-                (None, Some((_, acked))) => acked.await,
+            // The client may be gone.
+            match (ended.unwrap_or(Some(Ok(()))), acked) {
+                (None, Some(acked)) => acked.arrives().await,
                 (ended, _) => {
                     client.with_connection(|_, connection| connection.blocked_on = None);
                     ended.unwrap_or(Ok(()))?;
                     break;
                 }
-            };
+            }
         }
     }
     Ok(client.reply(|reply| reply.int(count as i64)))

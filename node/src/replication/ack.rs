@@ -1,32 +1,27 @@
 //! Who waits for acknowledgements: WAIT, SHUTDOWN and FAILOVER.
 
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, atomic::AtomicUsize};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::select;
 
 use crate::core::Core;
 use crate::tasks::{Answer, CoreHandle};
 
-use super::{Stage, lock};
+use super::{Replication, Stage, lock};
 
-/// Calls to be finished when some replica acknowledges.
+/// Calls to be finished when some replica acknowledges: the core of each, and its number there.
 #[derive(Debug, Default)]
-pub struct AckWaiters {
-    /// (core, number of the call there).
-    calls: Mutex<Vec<(usize, u64)>>,
-    count: AtomicUsize,
-}
-
-impl AckWaiters {
-    pub fn is_empty(&self) -> bool {
-        self.count.load(Relaxed) == 0
-    }
-}
+pub struct AckWaiters(Mutex<BTreeSet<(usize, u64)>>);
 
 impl Core {
     /// Replicas that acknowledged `offset` and are online.
     pub fn replicas_at(&self, offset: u64) -> usize {
         let replicas = self.shared.replication.replicas();
-        let there = |replica: &&std::sync::Arc<super::Replica>| {
+        let there = |replica: &&Arc<super::Replica>| {
             replica.stage() == Stage::Online && replica.ack.load(Relaxed) >= offset
         };
         replicas.iter().filter(there).count()
@@ -34,12 +29,7 @@ impl Core {
 
     /// Something changed that somebody may wait for.
     pub fn wake_ack_waiters(&mut self) {
-        if self.shared.replication.acks.is_empty() {
-            return;
-        }
-        let acks = &self.shared.replication.acks;
-        let calls = std::mem::take(&mut *lock(&acks.calls));
-        acks.count.fetch_sub(calls.len(), Relaxed);
+        let calls = std::mem::take(&mut *lock(&self.shared.replication.acks.0));
         for (to, number) in calls {
             self.post(to, move |core| core.calls.finish(number, Box::new(())));
         }
@@ -56,20 +46,55 @@ impl Core {
     }
 }
 
-/// A call that ends when a replica acknowledges something, comes or goes after this call, or when `deadline_ms` of the monotonic
-/// clock is reached. Ask for what is waited for between this call and the await. `None`: the time is up.
-pub fn next_ack(core: &CoreHandle, deadline_ms: Option<u64>) -> Option<(u64, Answer)> {
-    let mut core = core.borrow_mut();
+/// A wait for the next acknowledgement; see [`next_ack`].
+pub struct NextAck {
+    core: CoreHandle,
+    replication: Arc<Replication>,
+    /// (core, number of the call there).
+    call: (usize, u64),
+    answer: Answer,
+    left_ms: Option<u64>,
+}
+
+/// A wait that ends when a replica acknowledges something, comes or goes after this call, when this node becomes a
+/// replica, or when `deadline_ms` of the monotonic clock is reached. Ask for what is waited for between this call and
+/// [`NextAck::arrives`]. `None`: the time is up.
+pub fn next_ack(core: &CoreHandle, deadline_ms: Option<u64>) -> Option<NextAck> {
     let now_ms = ringfort_net::clock::monotonic_us() / 1000;
-    if deadline_ms.is_some_and(|deadline| now_ms >= deadline) {
+    let left_ms = deadline_ms.map(|deadline| deadline.saturating_sub(now_ms));
+    if left_ms == Some(0) {
         return None;
     }
-    let (number, answer) = core.calls.expect();
-    let acks = &core.shared.replication.acks;
-    lock(&acks.calls).push((core.id, number));
-    acks.count.fetch_add(1, Relaxed);
-    if let Some(deadline) = deadline_ms {
-        core.finish_later(number, deadline - now_ms);
+    let mut borrowed = core.borrow_mut();
+    let (number, answer) = borrowed.calls.expect();
+    let replication = Arc::clone(&borrowed.shared.replication);
+    let call = (borrowed.id, number);
+    lock(&replication.acks.0).insert(call);
+    Some(NextAck { core: core.clone(), replication, call, answer, left_ms })
+}
+
+impl NextAck {
+    /// The call on this core that ends the wait when it is finished.
+    pub fn call(&self) -> u64 {
+        self.call.1
     }
-    Some((number, answer))
+
+    pub async fn arrives(mut self) {
+        match self.left_ms {
+            None => drop((&mut self.answer).await),
+            Some(left_ms) => {
+                let time_is_up = pin!(glommio::timer::sleep(Duration::from_millis(left_ms)));
+                select(&mut self.answer, time_is_up).await;
+            }
+        }
+    }
+}
+
+/// However the wait ended, nothing of it stays: most end because their time is up, and on a primary without replicas
+/// nobody else would ever take them off the list.
+impl Drop for NextAck {
+    fn drop(&mut self) {
+        lock(&self.replication.acks.0).remove(&self.call);
+        self.core.borrow_mut().calls.forget(self.call.1);
+    }
 }

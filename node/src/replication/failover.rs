@@ -10,10 +10,11 @@ use ringfort_replication::failover::{Action, Command, Replica, Stage};
 
 use crate::client::Client;
 use crate::core::Core;
-use crate::pause::PauseMode;
+use crate::pause::{PauseBy, PauseMode};
 use crate::tasks::{CoreHandle, on_all_cores};
 use crate::transaction::stop_all;
 
+use super::role::alone;
 use super::{Replication, lock, next_ack};
 
 /// INFO's master_failover_state.
@@ -74,8 +75,8 @@ async fn watch(core: CoreHandle, replication: Arc<Replication>) {
         if lock(&replication.failover).stage() != Stage::WaitingForSync {
             return;
         }
-        if let Some((_, acked)) = acked {
-            acked.await;
+        if let Some(acked) = acked {
+            acked.arrives().await;
         }
     }
 }
@@ -95,7 +96,10 @@ pub fn answered(core: &mut Core, granted: bool) {
     core.new_tasks.push(Box::pin(async move { run_actions(&handle).await }));
 }
 
+/// Takes the steps that are due, one after the other, whichever cores they were asked for on: the end of a pause must
+/// not overtake its beginning on any of them. Returns when none is left.
 async fn run_actions(core: &CoreHandle) {
+    let _alone = alone(core, |replication| &replication.failover_steps).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     loop {
         let action = lock(&replication.failover).poll_action();
@@ -103,13 +107,16 @@ async fn run_actions(core: &CoreHandle) {
             None => return,
             Some(Action::Log(text)) => crate::notice!("{text}"),
             Some(Action::PauseWrites) => {
-                on_all_cores(core, |core| core.start_pause(u64::MAX, PauseMode::Write)).await;
+                let pause = |core: &mut Core| {
+                    core.start_pause(PauseBy::Failover, u64::MAX, PauseMode::Write)
+                };
+                on_all_cores(core, pause).await;
                 writes_settled(core).await;
                 let known = replicas(&replication);
                 lock(&replication.failover).handle_writes_paused(&known, replication.log.end());
             }
             Some(Action::ResumeWrites) => {
-                on_all_cores(core, Core::end_pause).await;
+                on_all_cores(core, |core| core.end_pause(PauseBy::Failover)).await;
             }
             Some(Action::BecomeReplica { host, port }) => {
                 super::follow(core, host, port, true).await;
@@ -151,7 +158,6 @@ pub async fn writes_settled(core: &CoreHandle) {
 }
 
 impl Core {
-    /// Whether a failover holds writes back, so that CLIENT UNPAUSE must not let them go.
     pub fn is_failing_over(&self) -> bool {
         lock(&self.shared.replication.failover).stage() != Stage::NoFailover
     }

@@ -5,12 +5,12 @@
 //! the old ones ([`commit`]), on all shards in one transaction. A load that fails leaves
 //! everything as it was, but for one from a file that was found good and could not be read again.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
 
-use futures_util::future::poll_fn;
 use ringfort_core::command::Spec;
 use ringfort_core::error::Error;
 use ringfort_core::flush;
@@ -21,14 +21,41 @@ use ringfort_replication::identity::Replid;
 use ringfort_replication::rdb::{Entry, Item, Reader};
 
 use crate::core::Core;
-use crate::tasks::{CoreHandle, on_all_cores};
+use crate::tasks::{CoreHandle, next_round, on_all_cores};
 use crate::transaction::stop_all;
 
-use super::{Loading, snapshot};
+use super::snapshot::{self, Still};
+use super::{Loading, Replication};
+
+/// The right to load, until this value goes: the shards have one [`LoadTarget`] each. What belongs to an earlier load and
+/// is still on its way between cores is known by its number.
+pub struct Claim {
+    replication: Arc<Replication>,
+    pub(super) number: u64,
+}
+
+impl Core {
+    /// `None`: a load is under way, be it of a file or of what a primary sends.
+    pub fn claim_load(&self) -> Option<Claim> {
+        let replication = Arc::clone(&self.shared.replication);
+        if replication.loading.claimed.swap(true, Relaxed) {
+            return None;
+        }
+        let number = replication.loading.loads.fetch_add(1, Relaxed) + 1;
+        Some(Claim { replication, number })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.replication.loading.claimed.store(false, Relaxed);
+    }
+}
 
 /// Databases of one shard that are being filled and not served yet.
-#[derive(Default)]
 pub struct LoadTarget {
+    /// Of the load that fills them.
+    number: u64,
     databases: Vec<Database>,
     /// Keys that were there twice: the file is not what a server wrote.
     duplicates: u64,
@@ -74,12 +101,14 @@ pub struct StreamPosition {
 
 /// Reads an RDB stream and deals its entries.
 pub struct Loader {
+    number: u64,
     /// Apart only while its items, which borrow from it, are dealt.
     reader: Option<Reader>,
     database: usize,
     batches: Vec<LoadBatch>,
     in_flight_bytes: usize,
-    /// Keys past their time are left out; a replica keeps them, its primary removes them.
+    /// Keys past their time are left out, unless the data goes on with a history: replicas that resume it have them too
+    /// and need their DEL, which expiry writes. A replica keeps them in any case, its primary removes them.
     drops_expired: bool,
     /// Only looks whether all is well.
     verifies_only: bool,
@@ -88,19 +117,29 @@ pub struct Loader {
     ended: Option<u64>,
 }
 
+impl StreamPosition {
+    /// Whether the data goes on with a history, which others may be in step with.
+    fn is_known(&self) -> bool {
+        self.replid.is_some() && self.offset.is_some()
+    }
+}
+
 impl Loader {
-    pub fn new(core: &mut Core, drops_expired: bool, verifies_only: bool) -> Loader {
+    pub fn new(core: &mut Core, claim: &Claim, drops_expired: bool, verifies_only: bool) -> Loader {
+        let number = claim.number;
         if !verifies_only {
-            core.post_all(|core| {
+            core.post_all(move |core| {
                 let databases = core.shard.databases.len();
                 let hasher = core.shard.hasher.clone();
                 core.load = Some(LoadTarget {
+                    number,
                     databases: (0..databases).map(|_| Database::new(hasher.clone())).collect(),
                     duplicates: 0,
                 });
             });
         }
         Loader {
+            number,
             reader: Some(Reader::new(core.shard.builder())),
             database: 0,
             batches: (0..core.cores).map(|_| LoadBatch::default()).collect(),
@@ -122,9 +161,11 @@ impl Loader {
         self.ended.take()
     }
 
-    /// Bytes that a batch carried have been put in.
-    pub fn settled(&mut self, bytes: usize) {
-        self.in_flight_bytes -= bytes;
+    /// Bytes that a batch of load `number` carried have been put in.
+    pub fn settled(&mut self, number: u64, bytes: usize) {
+        if self.number == number {
+            self.in_flight_bytes -= bytes;
+        }
     }
 
     /// The next bytes of the stream. Error: what is wrong with it, and where.
@@ -186,7 +227,10 @@ impl Loader {
 
     fn deal(&mut self, core: &mut Core, entry: Entry) {
         let loading = &core.shared.replication.loading;
-        if self.drops_expired && entry.expire_at.is_some_and(|at| core.now.wall_ms > at) {
+        if self.drops_expired
+            && !self.position.is_known()
+            && entry.expire_at.is_some_and(|at| core.now.wall_ms > at)
+        {
             loading.keys_expired.fetch_add(1, Relaxed);
             return;
         }
@@ -234,12 +278,12 @@ impl Loader {
         }
         let bytes = batch.bytes.len() + batch.collection_bytes;
         self.in_flight_bytes += bytes;
-        let reader = core.id;
+        let (reader, number) = (core.id, self.number);
         core.post(shard, move |core| {
-            if let Some(target) = &mut core.load {
+            if let Some(target) = core.load.as_mut().filter(|target| target.number == number) {
                 target.insert_all(batch);
             }
-            core.post(reader, move |core| core.load_settled(bytes));
+            core.post(reader, move |core| core.load_settled(number, bytes));
         });
     }
 }
@@ -286,20 +330,6 @@ impl LoadTarget {
     }
 }
 
-/// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
-/// on. Error: the data was not what a server wrote; nothing has changed.
-pub async fn commit(
-    core: &CoreHandle,
-    duplicates: Duplicates,
-    inside: impl FnOnce(&mut Core),
-) -> Result<(), String> {
-    // A snapshot of the data that is about to go would not be whole.
-    snapshot::interrupt(core).await;
-    let result = commit_claimed(core, duplicates, inside).await;
-    snapshot::release(core);
-    result
-}
-
 /// What to do with a stream that has a key twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {
@@ -308,12 +338,28 @@ pub enum Duplicates {
     KeepLast,
 }
 
-async fn commit_claimed(
+/// Puts what was loaded in the place of the data on all shards, with those stopped, and runs `inside` before they go
+/// on. The caller has the streamer ([`snapshot::interrupt`]): a snapshot of the data that is about to go would not be
+/// whole. Error: the data was not what a server wrote; nothing has changed.
+pub async fn commit(
     core: &CoreHandle,
+    claim: &Claim,
     duplicates: Duplicates,
     inside: impl FnOnce(&mut Core),
 ) -> Result<(), String> {
     let stopped = stop_all(core).await;
+    let result = commit_stopped(core, claim, duplicates, inside).await;
+    stopped.release(core);
+    result
+}
+
+/// [`commit`] for who has all shards stopped already.
+async fn commit_stopped(
+    core: &CoreHandle,
+    claim: &Claim,
+    duplicates: Duplicates,
+    inside: impl FnOnce(&mut Core),
+) -> Result<(), String> {
     let twice =
         on_all_cores(core, |core| core.load.as_ref().map_or(0, |target| target.duplicates)).await;
     let twice = twice.iter().sum::<u64>();
@@ -321,35 +367,29 @@ async fn commit_claimed(
         crate::warning!("The loaded data has {twice} keys twice");
     }
     if duplicates == Duplicates::Refuse && twice > 0 {
-        stopped.release(core);
-        drop_load(core);
+        core.borrow_mut().drop_load(claim.number);
         return Err("a key is there twice".to_owned());
     }
     on_all_cores(core, |core| {
-        let Some(target) = core.load.take() else { return };
+        let target = core.load.take().expect("the target of who has the claim");
         let now = core.now.wall_ms;
-        let mut old = flush::flush_all(&mut core.shard, now);
-        core.cron.detached.append(&mut old);
-        core.shard.databases = target.databases;
-        core.shard.expire_cursor = (0, ringfort_core::store::Cursor::START);
+        let old = flush::replace_all(&mut core.shard, target.databases, now);
+        core.cron.detached.extend(old);
     })
     .await;
     inside(&mut core.borrow_mut());
-    stopped.release(core);
     Ok(())
 }
 
-/// Forgets what was loaded so far.
-pub fn drop_load(core: &CoreHandle) {
-    core.borrow_mut().post_all(Core::drop_load);
-}
-
 impl Core {
-    pub fn drop_load(&mut self) {
-        if let Some(mut target) = self.load.take() {
-            let databases = target.databases.iter_mut().map(|database| database.clear().1);
-            self.cron.detached.extend(databases);
-        }
+    /// Forgets what load `number` has loaded so far, on all shards.
+    pub fn drop_load(&mut self, number: u64) {
+        self.post_all(move |core| {
+            if let Some(mut target) = core.load.take_if(|target| target.number == number) {
+                let databases = target.databases.iter_mut().map(|database| database.clear().1);
+                core.cron.detached.extend(databases);
+            }
+        });
     }
 
     /// Whether the databases lack what is being loaded: nobody must take them for the data.
@@ -369,33 +409,26 @@ impl Core {
     }
 }
 
-/// Lets the core's loop have a round.
-async fn next_round() {
-    let mut waited = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+pub fn open(path: &Path) -> Result<File, String> {
+    File::open(path).map_err(|error| error.to_string())
 }
 
-/// Reads a file into the shards' load targets, or only looks at it. Error: why not, with the place in the file.
+/// Reads a file from its beginning into the shards' load targets, or only looks at it. Error: why not, with the place in
+/// the file.
 pub async fn read_file(
     core: &CoreHandle,
-    path: &Path,
+    mut file: &File,
+    claim: &Claim,
     drops_expired: bool,
     verifies_only: bool,
 ) -> Result<StreamPosition, String> {
     const READ_BYTES: usize = 256 << 10;
-    let mut file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let loader = Loader::new(&mut core.borrow_mut(), drops_expired, verifies_only);
+    file.rewind().map_err(|error| error.to_string())?;
+    let loader = Loader::new(&mut core.borrow_mut(), claim, drops_expired, verifies_only);
     core.borrow_mut().file_loader = Some(loader);
     let mut buffer = vec![0; READ_BYTES];
     let result = loop {
-        let read = match std::io::Read::read(&mut file, &mut buffer) {
+        let read = match file.read(&mut buffer) {
             Ok(read) => read,
             Err(error) => break Err(error.to_string()),
         };
@@ -424,33 +457,63 @@ pub async fn read_file(
     result.map(|()| loader.position)
 }
 
-/// Puts the configured file in the place of the data (DEBUG RELOAD).
-pub async fn reload(core: &CoreHandle) -> Result<(), String> {
-    let path = std::path::PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
-    if let Err(error) = read_file(core, &path, false, false).await {
-        drop_load(core);
-        return Err(error);
+/// DEBUG RELOAD: saves, if asked to, and puts the configured file in the place of the data. Nothing is written meanwhile, or
+/// what came between the cut and the commit would be lost.
+pub async fn reload(core: &CoreHandle, saves: bool) -> Result<(), Error> {
+    let claim = core.borrow().claim_load();
+    let claim = claim.ok_or(Error::new("ERR Data is being loaded already"))?;
+    snapshot::interrupt(core).await;
+    let still = Still::begin(core).await;
+    let result = reload_still(core, &claim, &still, saves).await;
+    still.end(core).await;
+    snapshot::release(core);
+    result
+}
+
+async fn reload_still(
+    core: &CoreHandle,
+    claim: &Claim,
+    still: &Still,
+    saves: bool,
+) -> Result<(), Error> {
+    if saves {
+        let saved = snapshot::save_claimed(core, Some(still)).await;
+        saved.map_err(|error| Error::text(format!("ERR {error}")))?;
     }
-    commit(core, Duplicates::Refuse, |_| ()).await
+    let replication = Arc::clone(&core.borrow().shared.replication);
+    let path = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
+    let loaded = async {
+        let file = open(&path)?;
+        // For what it counts. Clients wait, so they need not be refused.
+        replication.loading.begin(Loading::NO, 0, 0);
+        read_file(core, &file, claim, false, false).await?;
+        commit_stopped(core, claim, Duplicates::Refuse, |_| ()).await
+    };
+    let loaded: Result<(), String> = loaded.await;
+    loaded.map_err(|error| {
+        crate::warning!("DEBUG RELOAD: {error}");
+        core.borrow_mut().drop_load(claim.number);
+        Error::new("ERR Error trying to load the RDB dump, check server logs.")
+    })
 }
 
 /// At the start: the configured file, if there is one. Error: what is wrong with it; the node must not go on.
 pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
-    let (path, follows) = {
-        let core = core.borrow();
-        let name = core.config.persistence.dbfilename.to_string();
-        (std::path::PathBuf::from(name), core.config.replication.replicaof.0.is_some())
-    };
+    let path = PathBuf::from(core.borrow().config.persistence.dbfilename.to_string());
     let replication = Arc::clone(&core.borrow().shared.replication);
+    let follows = replication.is_replica();
     let Ok(metadata) = std::fs::metadata(&path) else { return Ok(()) };
+    let at_fault = |error: String| format!("{}: {error}", path.display());
+    let file = open(&path).map_err(at_fault)?;
     let started = std::time::Instant::now();
     crate::notice!("Loading RDB file {}, {} bytes", path.display(), metadata.len());
     let now_s = core.borrow().now.wall_ms / 1000;
     replication.loading.begin(Loading::REFUSING, metadata.len(), now_s);
     replication.update_loading();
-    let position = read_file(core, &path, !follows, false).await;
-    let position = position.map_err(|error| format!("{}: {error}", path.display()))?;
-    commit(core, Duplicates::Refuse, |core| {
+    let claim = core.borrow().claim_load().ok_or("Data is being loaded already")?;
+    let position = read_file(core, &file, &claim, !follows, false).await.map_err(at_fault)?;
+    // No snapshot is under way: none begins while clients are refused.
+    commit(core, &claim, Duplicates::Refuse, |core| {
         // Who was in step with this data may go on from here: a replica with its primary, or replicas with us.
         if let (Some(replid), Some(offset)) = (position.replid, position.offset) {
             let replication = Arc::clone(&core.shared.replication);
@@ -471,7 +534,7 @@ pub async fn load_at_start(core: &CoreHandle) -> Result<(), String> {
         }
     })
     .await
-    .map_err(|error| format!("{}: {error}", path.display()))?;
+    .map_err(at_fault)?;
     let keys = replication.loading.keys_loaded.load(Relaxed);
     let expired = replication.loading.keys_expired.load(Relaxed);
     crate::notice!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}.");

@@ -20,17 +20,17 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use ringfort_core::command::Spec;
 use ringfort_replication::failover::Failover;
 use ringfort_replication::identity::{Identity, Replid};
 use ringfort_replication::log::Log;
 
-pub use ack::AckWaiters;
-pub use ack::next_ack;
+pub use ack::{AckWaiters, NextAck, next_ack};
 pub use failover::{command as failover, failover_word, writes_settled};
-pub use link::{Following, LinkReport, LinkState, PrimaryLink};
+pub use link::{Following, LinkReport, LinkState, PrimaryLink, take_output as take_link_output};
 pub use load::{LoadTarget, Loader, load_at_start, reload};
 pub use role::{become_primary, follow};
-pub use serve::{ReplicaSession, Stage};
+pub use serve::{ReplicaSession, Stage, is_for_replicas};
 pub use snapshot::{SnapshotCore, SnapshotReport, save, save_before_all};
 
 /// What all cores share: the log, and facts that change seldom, behind locks that nobody holds for long.
@@ -41,6 +41,8 @@ pub struct Replication {
     pub is_replica: AtomicBool,
     /// That is being changed.
     role_changes: AtomicBool,
+    /// The steps of a failover are being taken.
+    failover_steps: AtomicBool,
     /// Replicas that this node serves, whatever their stage.
     replicas: Mutex<Vec<Arc<Replica>>>,
     /// Per core, how many of its connections are sent the log.
@@ -64,10 +66,6 @@ pub struct Replication {
     pub idle_since_ms: AtomicU64,
     /// When replicas were last sent a PING.
     pub pinged_ms: AtomicU64,
-    /// How far a shutdown is; see SHUTDOWN.
-    pub shutdown: AtomicU8,
-    /// While a shutdown waits for replicas: until when, in milliseconds of the monotonic clock; else 0.
-    pub shutdown_deadline_ms: AtomicU64,
     pub failover: Mutex<Failover>,
 }
 
@@ -85,9 +83,26 @@ pub struct Counters {
     pub unknown_commands: AtomicU64,
 }
 
+impl Counters {
+    /// A command of the primary failed here, which it did not do there: the data differ.
+    #[cold]
+    pub fn note_primary_error(&self, spec: &Spec, text: &[u8]) {
+        self.unexpected_errors.fetch_add(1, Relaxed);
+        crate::warning!(
+            "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{}'",
+            String::from_utf8_lossy(text),
+            spec.name
+        );
+    }
+}
+
 /// Whether data is being loaded, and how far that is.
 #[derive(Debug, Default)]
 pub struct Loading {
+    /// Somebody loads; see [`load::Claim`].
+    claimed: AtomicBool,
+    /// Loads so far: the number of the last one.
+    loads: AtomicU64,
     /// 0: no; 1: clients are refused; 2: the old data is still served.
     pub mode: AtomicU8,
     pub started_s: AtomicI64,
@@ -141,6 +156,7 @@ impl Replication {
             identity: Mutex::new(Identity::new(replid)),
             is_replica: AtomicBool::new(false),
             role_changes: AtomicBool::new(false),
+            failover_steps: AtomicBool::new(false),
             replicas: Mutex::default(),
             readers: (0..cores).map(|_| AtomicUsize::new(0)).collect(),
             good_replicas: AtomicUsize::new(0),
@@ -155,8 +171,6 @@ impl Replication {
             counters: Counters::default(),
             idle_since_ms: AtomicU64::new(0),
             pinged_ms: AtomicU64::new(0),
-            shutdown: AtomicU8::new(0),
-            shutdown_deadline_ms: AtomicU64::new(0),
             failover: Mutex::new(Failover::new()),
         }
     }

@@ -1,6 +1,7 @@
 //! Which role this node has: REPLICAOF, promotion, and what clients may do meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_core::command::{Flags, Handler, SessionCommand, Spec};
@@ -40,6 +41,13 @@ impl Replication {
 
     pub fn update_loading(&self) {
         self.restrict(restriction::LOADING, self.loading.mode.load(Relaxed) != Loading::NO);
+    }
+
+    /// Before the cores start: a node that is told to follow is a replica while it loads, too. It takes no writes, and
+    /// removes nothing by itself.
+    pub fn begin_as_replica(&self, host: String, port: u16) {
+        self.is_replica.store(true, Relaxed);
+        self.link().begin(host, port);
     }
 
     /// The link came up or went down.
@@ -94,11 +102,9 @@ impl Core {
         let has = |bit| restrictions & bit != 0;
         let is_exec = matches!(spec.handler, Handler::Session(SessionCommand::Exec));
         let queued = connection.session.transaction.as_ref().filter(|_| is_exec);
-        let any = |flag: Flags| {
-            spec.flags.has(flag)
-                || queued.is_some_and(|all| all.queued.iter().any(|(spec, _)| spec.flags.has(flag)))
-        };
-        let writes = any(Flags::WRITE);
+        let queued = || queued.iter().flat_map(|all| all.queued.iter().map(|(spec, _)| *spec));
+        let all = || std::iter::once(spec).chain(queued());
+        let writes = all().any(|spec| spec.flags.has(Flags::WRITE));
         let is_ping = matches!(spec.handler, Handler::Session(SessionCommand::Ping));
         let follows = self.shared.replication.is_replica();
         if has(restriction::UNSAVED) && !follows && (writes || is_ping) {
@@ -110,11 +116,11 @@ impl Core {
         if has(restriction::READ_ONLY) && writes {
             return Err(Error::READ_ONLY);
         }
-        if has(restriction::STALE) && !spec.flags.has(Flags::STALE) && !is_exec {
+        if has(restriction::STALE) && !all().all(|spec| spec.flags.has(Flags::STALE)) {
             return Err(Error::PRIMARY_DOWN);
         }
-        if has(restriction::LOADING) && !is_exec {
-            self.check_loading(spec)?;
+        if has(restriction::LOADING) {
+            all().try_for_each(|spec| self.check_loading(spec))?;
         }
         Ok(())
     }
@@ -132,20 +138,24 @@ pub async fn empty_data(core: &CoreHandle) {
     stopped.release(core);
 }
 
-/// The node changes its role once at a time: the next change waits until this value goes.
-struct Alone(Arc<Replication>);
+/// Whoever else asks for the same flag waits until this value goes.
+pub(super) struct Alone {
+    replication: Arc<Replication>,
+    flag: fn(&Replication) -> &AtomicBool,
+}
 
-async fn alone(core: &CoreHandle) -> Alone {
+/// Waits until nobody else has `flag`, on whatever core.
+pub(super) async fn alone(core: &CoreHandle, flag: fn(&Replication) -> &AtomicBool) -> Alone {
     let replication = Arc::clone(&core.borrow().shared.replication);
-    while replication.role_changes.swap(true, Relaxed) {
+    while flag(&replication).swap(true, Relaxed) {
         sleep_ms(core, 1).await;
     }
-    Alone(replication)
+    Alone { replication, flag }
 }
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        self.0.role_changes.store(false, Relaxed);
+        (self.flag)(&self.replication).store(false, Relaxed);
     }
 }
 
@@ -174,13 +184,18 @@ async fn remember_primary(core: &CoreHandle, primary: Option<(String, u16)>) {
 
 /// REPLICAOF NO ONE, and the end of a failover: this node goes on by itself, under a new name.
 pub async fn become_primary(core: &CoreHandle) {
-    let _alone = alone(core).await;
+    let _alone = alone(core, |replication| &replication.role_changes).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     if !replication.is_replica() {
         return;
     }
     stop_following(core).await;
     let stopped = stop_all(core).await;
+    // The histories part here. Once the role is known, PINGs and messages are appended, which are this node's own.
+    let replid = crate::start::random_replid();
+    let end = replication.log.end();
+    replication.identity().shift(replid, end);
+    replication.log.forget_database();
     replication.is_replica.store(false, Relaxed);
     let logged = replication.log.is_active();
     on_all_cores(core, move |core| {
@@ -188,10 +203,6 @@ pub async fn become_primary(core: &CoreHandle) {
         core.shard.effects.enabled = logged;
     })
     .await;
-    let replid = crate::start::random_replid();
-    let end = replication.log.end();
-    replication.identity().shift(replid, end);
-    replication.log.forget_database();
     crate::warning!(
         "Setting secondary replication ID, valid up to offset: {}. New replication ID is {replid}",
         end + 1
@@ -205,7 +216,7 @@ pub async fn become_primary(core: &CoreHandle) {
 
 /// REPLICAOF host port. `failover`: that node is asked to take this one's place.
 pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) {
-    let _alone = alone(core).await;
+    let _alone = alone(core, |replication| &replication.role_changes).await;
     let replication = Arc::clone(&core.borrow().shared.replication);
     if replication.is_replica() {
         stop_following(core).await;
@@ -213,6 +224,8 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         // From here on clients write nothing more; what they had begun is still this primary's, and goes into its log.
         replication.is_replica.store(true, Relaxed);
         core.borrow().update_restrictions();
+        // Clients in WAIT would wait for ever.
+        core.borrow_mut().wake_ack_waiters();
         super::failover::writes_settled(core).await;
         let stopped = stop_all(core).await;
         on_all_cores(core, |core| {
@@ -223,12 +236,7 @@ pub async fn follow(core: &CoreHandle, host: String, port: u16, failover: bool) 
         .await;
         stopped.release(core);
     }
-    {
-        let mut link = replication.link();
-        link.host = host.clone();
-        link.port = port;
-        link.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
-    }
+    replication.link().begin(host.clone(), port);
     remember_primary(core, Some((host.clone(), port))).await;
     core.borrow().update_restrictions();
     on_all_cores(core, Core::close_replicas).await;

@@ -5,12 +5,14 @@
 //! position already stands at the cut, so the log keeps what comes after it.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ringfort_core::args::{Args, OwnedArgs};
+use ringfort_core::command::{Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::session::ReplyMode;
 use ringfort_replication::failover::{PSYNC_REFUSED, may_take_over};
@@ -93,8 +95,8 @@ pub struct ReplicaSession {
     payload_ended: bool,
     /// All of it was sent.
     payload_sent: bool,
-    /// A snapshot that is sent from a file.
-    file: Option<std::fs::File>,
+    /// What is left of a snapshot that is sent from a file.
+    file: Option<std::io::Take<std::fs::File>>,
     /// Bytes of pieces in flight.
     sending_bytes: usize,
     /// Of these, bytes of a snapshot.
@@ -140,20 +142,26 @@ impl ReplicaSession {
         self.stage() == Stage::Online && !self.starts_on_ack && !self.rdb_only
     }
 
-    /// The next pieces to send; empty: nothing for now.
-    fn next_pieces(&mut self) -> Vec<Bytes> {
+    /// All of the snapshot was given to sends.
+    fn has_whole_payload(&self) -> bool {
+        self.payload_ended && self.payload.is_empty()
+    }
+
+    /// The next pieces to send; empty: nothing for now. Error: the snapshot's file is not what was announced.
+    fn next_pieces(&mut self) -> std::io::Result<Vec<Bytes>> {
         let mut pieces = Vec::new();
         let mut bytes = 0;
         if let Some(file) = &mut self.file
             && self.payload.is_empty()
         {
             let mut buffer = vec![0; FILE_BYTES];
-            match std::io::Read::read(file, &mut buffer) {
-                Ok(0) | Err(_) => {
+            match file.read(&mut buffer)? {
+                0 if file.limit() > 0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                0 => {
                     self.file = None;
                     self.payload_ended = true;
                 }
-                Ok(read) => {
+                read => {
                     buffer.truncate(read);
                     self.payload_bytes += read;
                     self.payload.push_back(buffer.into());
@@ -181,7 +189,7 @@ impl ReplicaSession {
             }
         }
         self.sending_bytes = bytes;
-        pieces
+        Ok(pieces)
     }
 }
 
@@ -390,7 +398,9 @@ impl Core {
         }
         shared.ack.fetch_max(offset, Relaxed);
         shared.ack_ms.store(self.now.mono_ms(), Relaxed);
-        let has_it = replica.stage() == Stage::Receiving && replica.payload_sent;
+        // It may have the last piece before we know that it was sent.
+        let has_it =
+            replica.stage() == Stage::Receiving && replica.has_whole_payload() && !replica.rdb_only;
         if has_it && std::mem::take(&mut replica.starts_on_ack) {
             replica.set_stage(Stage::Online);
             crate::notice!(
@@ -419,6 +429,10 @@ impl Core {
             return;
         };
         let Some(replica) = connection.replica.as_mut() else { return };
+        if let Some(shared) = &replica.shared {
+            // It may have waited for long.
+            shared.ack_ms.store(now_ms, Relaxed);
+        }
         replica.reader = reader;
         replica.streamer = streamer;
         replica.starts_on_ack = true;
@@ -456,12 +470,22 @@ impl Core {
 
     /// The snapshot lies in a file.
     pub fn send_file(&mut self, waiting: &Waiting, file: std::fs::File) {
+        let now_ms = self.now.mono_ms();
         let Some(connection) = self.connection_of(waiting.index, waiting.generation) else {
             return;
         };
         let Some(replica) = connection.replica.as_mut() else { return };
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        replica.file = Some(file);
+        let bytes = match file.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(error) => {
+                crate::warning!("SYNC failed: {}", crate::config::os_error_text(&error));
+                return self.close_connection(waiting.index);
+            }
+        };
+        replica.file = Some(file.take(bytes));
+        if let Some(shared) = &replica.shared {
+            shared.ack_ms.store(now_ms, Relaxed);
+        }
         // The replica knows where the payload ends, and says nothing then.
         replica.starts_on_ack = false;
         replica.set_stage(Stage::Receiving);
@@ -506,13 +530,29 @@ impl Core {
     /// Sends a replica's next bytes, if nothing of its is on the way.
     pub fn send_to_replica(&mut self, connection: &mut Connection) {
         let log_end = self.shared.replication.log.end();
+        let now_ms = self.now.mono_ms();
         let Some(replica) = connection.replica.as_mut() else { return };
-        if connection.is_sending || !connection.output.is_empty() {
+        // One that is being closed is sent nothing more: there might be no end to it.
+        if connection.is_sending || connection.close_after_reply || !connection.output.is_empty() {
             return;
         }
-        let pieces = replica.next_pieces();
+        let pieces = match replica.next_pieces() {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                crate::warning!(
+                    "Failed sending the snapshot to replica {}: {}",
+                    connection.peer,
+                    crate::config::os_error_text(&error)
+                );
+                connection.close_after_reply = true;
+                return;
+            }
+        };
         if let Some(shared) = &replica.shared {
             shared.pending_bytes.store(replica.pending_bytes(log_end), Relaxed);
+            if replica.sending_payload_bytes > 0 {
+                shared.ack_ms.store(now_ms, Relaxed);
+            }
         }
         if pieces.is_empty() {
             self.end_payload_if_sent(connection);
@@ -595,21 +635,26 @@ impl Core {
             .collect();
         for index in replicas {
             let Some(connection) = self.connection(index) else { continue };
-            // A newline while it loads is a sign of life.
-            let heard_ms = connection.active_ms;
+            let (heard_ms, is_sending) = (connection.active_ms, connection.is_sending);
             let Some(replica) = connection.replica.as_mut() else { continue };
             let Some(shared) = replica.shared.clone() else { continue };
             shared.pending_bytes.store(replica.pending_bytes(log_end), Relaxed);
+            let ack_ms = shared.ack_ms.load(Relaxed);
+            let last_ms = match replica.stage() {
+                // Only that it takes the snapshot counts: one that says newlines and reads nothing would hold it up.
+                Stage::Receiving if is_sending => ack_ms,
+                // The snapshot has nothing for it right now.
+                Stage::Receiving if !replica.payload_sent => now_ms,
+                // A newline while it loads is a sign of life.
+                _ => heard_ms.max(ack_ms),
+            };
             match replica.stage() {
                 Stage::Waiting if now_ms - replica.sent_newline_ms >= NEWLINE_MS => {
                     replica.sent_newline_ms = now_ms;
                     connection.output.push(b'\n');
                     self.list_dirty(index);
                 }
-                Stage::Receiving | Stage::Online
-                    if now_ms.saturating_sub(heard_ms.max(shared.ack_ms.load(Relaxed)))
-                        > timeout_ms =>
-                {
+                Stage::Receiving | Stage::Online if now_ms.saturating_sub(last_ms) > timeout_ms => {
                     crate::warning!("Disconnecting timedout replica: {}", connection.peer);
                     self.close_connection(index);
                 }
@@ -652,7 +697,35 @@ impl Core {
 /// Replies that may be unsent when a connection becomes a replica: what it asked before in one go.
 const OUTPUT_MAX: usize = 1 << 16;
 
+/// What a linked replica may send: how far it is, and a farewell. Replies to anything else would come into the stream,
+/// so it is disconnected over it, as by Redis.
+pub fn is_for_replicas(spec: &Spec) -> bool {
+    use SessionCommand::{Ping, Psync, Quit, Replconf, Sync};
+    matches!(spec.handler, Handler::Session(Ping | Psync | Quit | Replconf | Sync))
+}
+
 /// The line that begins a full sync.
 pub fn full_resync_line(replid: &Replid, offset: u64) -> String {
     format!("+FULLRESYNC {replid} {offset}\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A replica that acknowledged before the end of the last send was known was not listened to, and the stream
+    /// began with its next acknowledgement, a second later.
+    #[test]
+    fn a_replica_may_have_its_snapshot_while_the_last_piece_is_in_flight() {
+        let last = Bytes::from_static(b"last");
+        let mut replica = ReplicaSession {
+            payload: [last.clone()].into(),
+            payload_bytes: last.len(),
+            ..ReplicaSession::default()
+        };
+        replica.payload_ended = true;
+        assert!(!replica.has_whole_payload());
+        assert_eq!(replica.next_pieces().unwrap(), [last]);
+        assert!(replica.has_whole_payload() && !replica.payload_sent);
+    }
 }

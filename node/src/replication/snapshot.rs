@@ -26,8 +26,8 @@ use ringfort_replication::rdb::writer;
 
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
-use crate::tasks::{CoreHandle, on_all_cores, sleep_ms};
-use crate::transaction::stop_all;
+use crate::tasks::{CoreHandle, on_all_cores, on_core, sleep_ms};
+use crate::transaction::{Stopped, stop_all};
 
 use super::serve::{Waiting, full_resync_line};
 use super::{link, lock};
@@ -129,13 +129,46 @@ impl SnapshotCore {
     }
 }
 
+/// The node holds still until [`Still::end`]: its link begins nothing, and all shards are stopped.
+pub struct Still {
+    stopped: Stopped,
+    /// When it began to stop the shards, by the monotonic clock.
+    since_us: u64,
+}
+
+impl Still {
+    pub async fn begin(core: &CoreHandle) -> Still {
+        link::hold(core).await;
+        let since_us = ringfort_net::clock::monotonic_us();
+        let stopped = stop_all(core).await;
+        Still { stopped, since_us }
+    }
+
+    pub async fn end(self, core: &CoreHandle) {
+        self.stopped.release(core);
+        link::release(core).await;
+    }
+}
+
 /// Stops all shards, begins the snapshot on each, and reads the log's end. `log_it`: from here on there must be a log.
 async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, readers: usize) -> Cut {
-    let held = link::hold(core).await;
-    let started_us = ringfort_net::clock::monotonic_us();
-    let stopped = stop_all(core).await;
+    let still = Still::begin(core).await;
+    let cut = cut_still(core, &still, options, log_it, readers).await;
+    still.end(core).await;
+    cut
+}
+
+/// [`cut`] for who holds the node still already.
+async fn cut_still(
+    core: &CoreHandle,
+    still: &Still,
+    options: snapshot::Options,
+    log_it: bool,
+    readers: usize,
+) -> Cut {
     let replication = Arc::clone(&core.borrow().shared.replication);
-    let primary = !replication.is_replica();
+    // Not whether it is about to follow somebody: whose effects the log holds changes with all shards stopped.
+    let primary = !core.borrow().shard.settings.is_replica;
     if log_it && !replication.log.is_active() {
         // Writes were not counted so far: this is a new history.
         replication.identity().replace(crate::start::random_replid());
@@ -149,7 +182,8 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, reader
     })
     .await;
     // A primary says SELECT behind the cut; a replica's stream goes on in the database where it stands.
-    let database = if primary { None } else { Some(held.stream_database as u32) };
+    let stream_database = on_core(core, 0, |core| core.stream_database as u32).await;
+    let database = (!primary).then_some(stream_database);
     if primary {
         replication.log.forget_database();
     }
@@ -157,9 +191,7 @@ async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, reader
     let replid = replication.identity().replid();
     // Taken now, while the log cannot be trimmed past it.
     let readers = (0..readers).map(|_| replication.log.reader_at(offset)).collect();
-    stopped.release(core);
-    let cut_us = ringfort_net::clock::monotonic_us() - started_us;
-    held.release(core).await;
+    let cut_us = ringfort_net::clock::monotonic_us() - still.since_us;
     let mut sizes = vec![DatabaseSize::default(); parts[0].0.len()];
     let mut dirty = 0;
     for (part, changes) in parts {
@@ -568,7 +600,7 @@ pub async fn save(core: &CoreHandle) -> Result<(), String> {
     if !claim(&core.borrow()) {
         return Err("a snapshot is under way".to_owned());
     }
-    let result = save_claimed(core).await;
+    let result = save_claimed(core, None).await;
     release(core);
     result
 }
@@ -576,12 +608,13 @@ pub async fn save(core: &CoreHandle) -> Result<(), String> {
 /// Saves at once: whoever is being sent a snapshot has to come again.
 pub async fn save_before_all(core: &CoreHandle) -> Result<(), String> {
     interrupt(core).await;
-    let result = save_claimed(core).await;
+    let result = save_claimed(core, None).await;
     release(core);
     result
 }
 
-async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
+/// Saves for who has the streamer. `still`: the node is held still already.
+pub async fn save_claimed(core: &CoreHandle, still: Option<&Still>) -> Result<(), String> {
     let (options, path, version, started_ms) = {
         let core = core.borrow();
         let persistence = &core.config.persistence;
@@ -596,7 +629,10 @@ async fn save_claimed(core: &CoreHandle) -> Result<(), String> {
         report.last_try_s = core.now.wall_ms / 1000;
         (options, path, core.rdb_version(), core.now.mono_ms())
     };
-    let cut = cut(core, options, false, 0).await;
+    let cut = match still {
+        Some(still) => cut_still(core, still, options, false, 0).await,
+        None => cut(core, options, false, 0).await,
+    };
     let dirty = cut.dirty;
     let (sink, answer) = file_taker(&mut core.borrow_mut(), path);
     stream(core, cut, vec![TakerKind::File(Some(sink))], version, [0; 40]).await;
@@ -635,13 +671,14 @@ impl Core {
         crate::notice!("Background saving started");
         lock(&self.shared.replication.snapshot).saving_since_ms = Some(self.now.mono_ms());
         self.new_tasks.push(Box::pin(async move {
-            let _ = save_claimed(&handle).await;
+            let _ = save_claimed(&handle, None).await;
             release(&handle);
         }));
         true
     }
 
-    fn start_scheduled_save(&mut self) {
+    /// A BGSAVE that could not begin at once, inside of EXEC or because of a full sync.
+    pub fn start_scheduled_save(&mut self) {
         let scheduled = std::mem::take(&mut lock(&self.shared.replication.snapshot).scheduled);
         if scheduled && !self.start_save() {
             lock(&self.shared.replication.snapshot).scheduled = true;

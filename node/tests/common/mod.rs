@@ -13,6 +13,8 @@
 pub mod bit_commands;
 pub mod client;
 pub mod differential;
+pub mod geo_commands;
+pub mod hash_commands;
 pub mod key_commands;
 pub mod list_commands;
 pub mod meeting;
@@ -20,6 +22,7 @@ pub mod node;
 pub mod random;
 pub mod replication;
 pub mod reply;
+pub mod sorted_set_commands;
 pub mod string_commands;
 pub mod words;
 

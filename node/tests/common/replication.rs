@@ -361,6 +361,8 @@ pub struct Stopped {
 impl Stopped {
     pub fn stop(node: &Node) -> Stopped {
         signal(node.pid(), "STOP");
+        // One thread takes the signal and stops the others, which on a busy machine go on for some milliseconds.
+        eventually("all threads stop", || has_stopped(node.pid()).then_some(()));
         Stopped { pid: node.pid() }
     }
 }
@@ -369,6 +371,15 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         signal(self.pid, "CONT");
     }
+}
+
+fn has_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("list a process's threads");
+    threads.flatten().all(|thread| {
+        // A thread that has ended meanwhile does nothing either.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+    })
 }
 
 fn signal(pid: u32, name: &str) {

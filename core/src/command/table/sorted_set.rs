@@ -1,5 +1,279 @@
 //! The sorted set commands.
 
-use crate::command::spec::Spec;
+use crate::command::build::*;
+use crate::command::spec::{Begin, Find, KeyFlags, KeySpec, Spec};
+use crate::commands::sorted_sets::{combine, pop, range, read, write};
 
-pub const COMMANDS: &[Spec] = &[];
+pub const COMMANDS: &[Spec] = &[
+    Spec::new("zadd", -4)
+        .run(write::zadd)
+        .flags("write denyoom fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW update")])
+        .arguments(&[KEY, one_of("condition", &[token("nx", "NX"), token("xx", "XX")]).since("3.0.2").optional(), one_of("comparison", &[token("gt", "GT"), token("lt", "LT")]).since("6.2.0").optional(), token("change", "CH").since("3.0.2").optional(), token("increment", "INCR").since("3.0.2").optional(), block("score_member", &[double("score"), string("member")]).multiple()])
+        .docs("1.2.0", "O(M*log(N)), M the members given, N those there", "Puts members into a sorted set, or gives those that are there another score.")
+        .history(&[("2.4.0", "Takes several members."), ("3.0.2", "`XX`, `NX`, `CH` and `INCR`."), ("6.2.0", "`GT` and `LT`.")]),
+    Spec::new("zincrby", 4)
+        .run(write::zincrby)
+        .flags("write denyoom fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW access update")])
+        .arguments(&[KEY, integer("increment"), string("member")])
+        .docs("1.2.0", "O(log(N)), N the members", "Adds to the score of a member, which begins at zero."),
+    Spec::new("zrem", -3)
+        .run(write::zrem)
+        .flags("write fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW delete")])
+        .arguments(&[KEY, string("member").multiple()])
+        .docs("1.2.0", "O(M*log(N)), M the members given, N those there", "Takes members out of a sorted set, which goes with the last of them.")
+        .history(&[("2.4.0", "Takes several members.")]),
+    Spec::new("zremrangebyscore", 4)
+        .run(write::zremrangebyscore)
+        .flags("write")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW delete")])
+        .arguments(&[KEY, double("min"), double("max")])
+        .docs("1.2.0", "O(log(N)+M), N the members, M those taken out", "Takes out the members whose scores are in a range."),
+    Spec::new("zremrangebyrank", 4)
+        .run(write::zremrangebyrank)
+        .flags("write")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW delete")])
+        .arguments(&[KEY, integer("start"), integer("stop")])
+        .docs("2.0.0", "O(log(N)+M), N the members, M those taken out", "Takes out the members at a range of ranks."),
+    Spec::new("zremrangebylex", 4)
+        .run(write::zremrangebylex)
+        .flags("write")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW delete")])
+        .arguments(&[KEY, string("min"), string("max")])
+        .docs("2.8.9", "O(log(N)+M), N the members, M those taken out", "Takes out the members between two members, where all scores are equal."),
+    Spec::new("zunionstore", -4)
+        .run(combine::zunionstore)
+        .flags("write denyoom")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "OW update"), counted(2, "RO access")])
+        .arguments(&[key("destination"), integer("numkeys"), key("key").key_spec(1).multiple(), integer("weight").token("WEIGHTS").optional().multiple(), one_of("aggregate", &[token("sum", "SUM"), token("min", "MIN"), token("max", "MAX")]).token("AGGREGATE").optional()])
+        .docs("2.0.0", "O(N+M*log(M)), N the members of all, M those of the result", "Stores the union of sorted sets under a key."),
+    Spec::new("zinterstore", -4)
+        .run(combine::zinterstore)
+        .flags("write denyoom")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "OW update"), counted(2, "RO access")])
+        .arguments(&[key("destination"), integer("numkeys"), key("key").key_spec(1).multiple(), integer("weight").token("WEIGHTS").optional().multiple(), one_of("aggregate", &[token("sum", "SUM"), token("min", "MIN"), token("max", "MAX")]).token("AGGREGATE").optional()])
+        .docs("2.0.0", "O(N*K+M*log(M)), N the members of the smallest of K, M those of the result", "Stores the intersection of sorted sets under a key."),
+    Spec::new("zdiffstore", -4)
+        .run(combine::zdiffstore)
+        .flags("write denyoom")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "OW update"), counted(2, "RO access")])
+        .arguments(&[key("destination"), integer("numkeys"), key("key").key_spec(1).multiple()])
+        .docs("6.2.0", "O(L+(N-K)*log(N)), L the members of all, N those of the first, K those of the result", "Stores under a key what the first of some sorted sets has and none of the others."),
+    Spec::new("zunion", -3)
+        .run(combine::zunion)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[counted(1, "RO access")])
+        .arguments(&[integer("numkeys"), KEY.multiple(), integer("weight").token("WEIGHTS").optional().multiple(), one_of("aggregate", &[token("sum", "SUM"), token("min", "MIN"), token("max", "MAX")]).token("AGGREGATE").optional(), token("withscores", "WITHSCORES").optional()])
+        .docs("6.2.0", "O(N+M*log(M)), N the members of all, M those of the result", "Returns the union of sorted sets."),
+    Spec::new("zinter", -3)
+        .run(combine::zinter)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[counted(1, "RO access")])
+        .arguments(&[integer("numkeys"), KEY.multiple(), integer("weight").token("WEIGHTS").optional().multiple(), one_of("aggregate", &[token("sum", "SUM"), token("min", "MIN"), token("max", "MAX")]).token("AGGREGATE").optional(), token("withscores", "WITHSCORES").optional()])
+        .docs("6.2.0", "O(N*K+M*log(M)), N the members of the smallest of K, M those of the result", "Returns the intersection of sorted sets."),
+    Spec::new("zintercard", -3)
+        .run(combine::zintercard)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[counted(1, "RO access")])
+        .arguments(&[integer("numkeys"), KEY.multiple(), integer("limit").token("LIMIT").optional()])
+        .docs("7.0.0", "O(N*K), N the members of the smallest of K", "Counts the members of the intersection of sorted sets."),
+    Spec::new("zdiff", -3)
+        .run(combine::zdiff)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[counted(1, "RO access")])
+        .arguments(&[integer("numkeys"), KEY.multiple(), token("withscores", "WITHSCORES").optional()])
+        .docs("6.2.0", "O(L+(N-K)*log(N)), L the members of all, N those of the first, K those of the result", "Returns what the first of some sorted sets has and none of the others."),
+    Spec::new("zrange", -4)
+        .run(range::zrange)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("start"), string("stop"), one_of("sortby", &[token("byscore", "BYSCORE"), token("bylex", "BYLEX")]).since("6.2.0").optional(), token("rev", "REV").since("6.2.0").optional(), block("offset_count", &[integer("offset"), integer("count")]).token("LIMIT").since("6.2.0").optional(), token("withscores", "WITHSCORES").optional()])
+        .docs("1.2.0", "O(log(N)+M), N the members, M those returned", "Returns the members in a range of ranks, of scores or between two members.")
+        .history(&[("6.2.0", "`REV`, `BYSCORE`, `BYLEX` and `LIMIT`.")]),
+    Spec::new("zrangestore", -5)
+        .run(range::zrangestore)
+        .flags("write denyoom")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "OW update"), KeySpec::at(2, "RO access")])
+        .arguments(&[key("dst"), key("src").key_spec(1), string("min"), string("max"), one_of("sortby", &[token("byscore", "BYSCORE"), token("bylex", "BYLEX")]).optional(), token("rev", "REV").optional(), block("offset_count", &[integer("offset"), integer("count")]).token("LIMIT").optional()])
+        .docs("6.2.0", "O(log(N)+M), N the members, M those stored", "Stores the members in a range under another key."),
+    Spec::new("zrangebyscore", -4)
+        .run(range::zrangebyscore)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, double("min"), double("max"), token("withscores", "WITHSCORES").since("2.0.0").optional(), block("offset_count", &[integer("offset"), integer("count")]).token("LIMIT").optional()])
+        .docs("1.0.5", "O(log(N)+M), N the members, M those returned", "Returns the members whose scores are in a range.")
+        .history(&[("2.0.0", "`WITHSCORES`.")])
+        .deprecated("6.2.0", "`ZRANGE` with the `BYSCORE` argument"),
+    Spec::new("zrevrangebyscore", -4)
+        .run(range::zrevrangebyscore)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, double("max"), double("min"), token("withscores", "WITHSCORES").optional(), block("offset_count", &[integer("offset"), integer("count")]).token("LIMIT").optional()])
+        .docs("2.2.0", "O(log(N)+M), N the members, M those returned", "Returns the members whose scores are in a range, the highest first.")
+        .history(&[("2.1.6", "`min` and `max` may exclude.")])
+        .deprecated("6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments"),
+    Spec::new("zrangebylex", -4)
+        .run(range::zrangebylex)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("min"), string("max"), block("offset_count", &[integer("offset"), integer("count")]).token("LIMIT").optional()])
+        .docs("2.8.9", "O(log(N)+M), N the members, M those returned", "Returns the members between two members, where all scores are equal.")
+        .deprecated("6.2.0", "`ZRANGE` with the `BYLEX` argument"),
+    Spec::new("zrevrangebylex", -4)
+        .run(range::zrevrangebylex)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("max"), string("min"), block("offset_count", &[integer("offset"), integer("count")]).token("LIMIT").optional()])
+        .docs("2.8.9", "O(log(N)+M), N the members, M those returned", "Returns the members between two members, where all scores are equal, the last first.")
+        .deprecated("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments"),
+    Spec::new("zcount", 4)
+        .run(read::zcount)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, double("min"), double("max")])
+        .docs("2.0.0", "O(log(N)), N the members", "Counts the members whose scores are in a range."),
+    Spec::new("zlexcount", 4)
+        .run(read::zlexcount)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("min"), string("max")])
+        .docs("2.8.9", "O(log(N)), N the members", "Counts the members between two members, where all scores are equal."),
+    Spec::new("zrevrange", -4)
+        .run(range::zrevrange)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, integer("start"), integer("stop"), token("withscores", "WITHSCORES").optional()])
+        .docs("1.2.0", "O(log(N)+M), N the members, M those returned", "Returns the members at a range of ranks, counted from the highest score.")
+        .deprecated("6.2.0", "`ZRANGE` with the `REV` argument"),
+    Spec::new("zcard", 2)
+        .run(read::zcard)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO")])
+        .arguments(&[KEY])
+        .docs("1.2.0", "O(1)", "Counts the members of a sorted set."),
+    Spec::new("zscore", 3)
+        .run(read::zscore)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("member")])
+        .docs("1.2.0", "O(1)", "Returns the score of a member."),
+    Spec::new("zmscore", -3)
+        .run(read::zmscore)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("member").multiple()])
+        .docs("6.2.0", "O(N), N the members asked for", "Returns the scores of members."),
+    Spec::new("zrank", -3)
+        .run(read::zrank)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("member"), token("withscore", "WITHSCORE").optional()])
+        .docs("2.0.0", "O(log(N)), N the members", "Tells how many members have lower scores than a member.")
+        .history(&[("7.2.0", "`WITHSCORE`.")]),
+    Spec::new("zrevrank", -3)
+        .run(read::zrevrank)
+        .flags("readonly fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, string("member"), token("withscore", "WITHSCORE").optional()])
+        .docs("2.0.0", "O(log(N)), N the members", "Tells how many members have higher scores than a member.")
+        .history(&[("7.2.0", "`WITHSCORE`.")]),
+    Spec::new("zscan", -3)
+        .run(read::zscan)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, integer("cursor"), pattern("pattern").token("MATCH").optional(), integer("count").token("COUNT").optional()])
+        .docs("2.8.0", "O(1) for every call, O(N) for a whole walk over N members", "Walks over members and scores in parts.")
+        .tips(&["nondeterministic_output"]),
+    Spec::new("zpopmin", -2)
+        .run(pop::zpopmin)
+        .flags("write fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW access delete")])
+        .arguments(&[KEY, integer("count").optional()])
+        .docs("5.0.0", "O(log(N)*M), N the members, M those taken out", "Takes out and returns the members with the lowest scores."),
+    Spec::new("zpopmax", -2)
+        .run(pop::zpopmax)
+        .flags("write fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RW access delete")])
+        .arguments(&[KEY, integer("count").optional()])
+        .docs("5.0.0", "O(log(N)*M), N the members, M those taken out", "Takes out and returns the members with the highest scores."),
+    Spec::new("zmpop", -4)
+        .run(pop::zmpop)
+        .flags("write")
+        .acl("sortedset")
+        .keys(&[counted(1, "RW access delete")])
+        .arguments(&[integer("numkeys"), KEY.multiple(), one_of("where", &[token("min", "MIN"), token("max", "MAX")]), integer("count").token("COUNT").optional()])
+        .docs("7.0.0", "O(K)+O(M*log(N)), K the keys, N the members, M those taken out", "Takes members with the lowest or highest scores out of the first of some sorted sets that is not empty."),
+    Spec::new("bzpopmin", -3)
+        .run(pop::bzpopmin)
+        .flags("write noscript blocking fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::range(1, -2, "RW access delete")])
+        .arguments(&[KEY.multiple(), double("timeout")])
+        .docs("5.0.0", "O(log(N)), N the members", "Takes out and returns the member with the lowest score, waiting for one if there is none.")
+        .history(&[("6.0.0", "The timeout may have a fraction.")]),
+    Spec::new("bzpopmax", -3)
+        .run(pop::bzpopmax)
+        .flags("write noscript blocking fast")
+        .acl("sortedset")
+        .keys(&[KeySpec::range(1, -2, "RW access delete")])
+        .arguments(&[KEY.multiple(), double("timeout")])
+        .docs("5.0.0", "O(log(N)), N the members", "Takes out and returns the member with the highest score, waiting for one if there is none.")
+        .history(&[("6.0.0", "The timeout may have a fraction.")]),
+    Spec::new("bzmpop", -5)
+        .run(pop::bzmpop)
+        .flags("write blocking")
+        .acl("sortedset")
+        .keys(&[counted(2, "RW access delete")])
+        .arguments(&[double("timeout"), integer("numkeys"), KEY.multiple(), one_of("where", &[token("min", "MIN"), token("max", "MAX")]), integer("count").token("COUNT").optional()])
+        .docs("7.0.0", "O(K)+O(M*log(N)), K the keys, N the members, M those taken out", "Takes members out of the first of some sorted sets that is not empty, waiting for one if all are."),
+    Spec::new("zrandmember", -2)
+        .run(read::zrandmember)
+        .flags("readonly")
+        .acl("sortedset")
+        .keys(&[KeySpec::at(1, "RO access")])
+        .arguments(&[KEY, block("options", &[integer("count"), token("withscores", "WITHSCORES").optional()]).optional()])
+        .docs("6.2.0", "O(N), N the members returned", "Returns members chosen at random.")
+        .tips(&["nondeterministic_output"]),
+];
+
+/// Keys behind their number, which stands at `index`.
+const fn counted(index: u8, flags: &str) -> KeySpec {
+    KeySpec {
+        flags: KeyFlags::of(flags),
+        begin: Begin::Index(index),
+        find: Find::Count { count: 0, first: 1, step: 1 },
+        notes: None,
+    }
+}

@@ -11,6 +11,7 @@
 //! socket. What was received and not begun goes with it.
 
 mod receive;
+mod stream;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -92,6 +93,13 @@ impl LinkState {
 }
 
 impl LinkReport {
+    /// There is a primary to link to.
+    pub fn begin(&mut self, host: String, port: u16) {
+        self.host = host;
+        self.port = port;
+        self.down_since_ms = ringfort_net::clock::monotonic_us() / 1000;
+    }
+
     pub fn is_up(&self) -> bool {
         self.state == LinkState::Connected
     }
@@ -135,6 +143,26 @@ enum Phase {
 }
 
 impl PrimaryLink {
+    fn new(phase: Phase, ended: u64, now_ms: u64) -> PrimaryLink {
+        PrimaryLink {
+            phase,
+            ended,
+            unapplied: Vec::new(),
+            begun_bytes: 0,
+            whole_bytes: 0,
+            logged_bytes: 0,
+            marks: VecDeque::new(),
+            ack_asked: false,
+            ack_asked_at: None,
+            whole_in_run: None,
+            held: false,
+            closing: false,
+            sent_ms: now_ms,
+            last_io_ms: now_ms,
+            output: Vec::new(),
+        }
+    }
+
     pub fn is_streaming(&self) -> bool {
         matches!(self.phase, Phase::Stream)
     }
@@ -162,37 +190,32 @@ impl PrimaryLink {
     }
 }
 
+/// What the primary is told goes out with the next send, in the place of replies, which go nowhere. Until then it stays
+/// with the link.
+pub fn take_output(connection: &mut Connection) {
+    let Some(link) = connection.link.as_mut() else { return };
+    connection.output.clear();
+    if !link.closing && !connection.is_sending {
+        connection.output.append(&mut link.output);
+    }
+}
+
 /// Whether all that the link's connection began has been applied.
 fn is_drained(connection: &Connection) -> bool {
     connection.remote == 0 && connection.wait != Wait::Task
 }
 
-/// The link begins nothing until [`Held::release`].
-pub struct Held {
-    was_replica: bool,
-    /// The database that the stream stands in.
-    pub stream_database: usize,
+/// Lets the link finish what it began, and begin nothing more until [`release`]: the data then are those of the log's
+/// end. Also where there is no link: one may come.
+pub async fn hold(core: &CoreHandle) {
+    on_core(core, 0, |core| core.link_holds += 1).await;
+    while !on_core(core, 0, |core| core.link_is_drained()).await {
+        sleep_ms(core, 1).await;
+    }
 }
 
-/// Lets the link finish what it began, and begin nothing more: the data then are those of the log's end.
-pub async fn hold(core: &CoreHandle) -> Held {
-    let was_replica = core.borrow().shared.replication.is_replica();
-    if was_replica {
-        on_core(core, 0, |core| core.link_holds += 1).await;
-        while !on_core(core, 0, |core| core.link_is_drained()).await {
-            sleep_ms(core, 1).await;
-        }
-    }
-    let stream_database = on_core(core, 0, |core| core.stream_database).await;
-    Held { was_replica, stream_database }
-}
-
-impl Held {
-    pub async fn release(self, core: &CoreHandle) {
-        if self.was_replica {
-            on_core(core, 0, Core::end_hold).await;
-        }
-    }
+pub async fn release(core: &CoreHandle) {
+    on_core(core, 0, Core::end_hold).await;
 }
 
 /// Follows the primary that core 0 was told to follow, until it is told otherwise. Runs on core 0.
@@ -213,7 +236,9 @@ pub async fn follow(core: CoreHandle, attempt: u64) {
         if !following.linked || following.at_fault {
             sleep_ms(&core, following.retry_ms).await;
         }
-        if let Some(following) = &mut core.borrow_mut().following {
+        let following = &mut core.borrow_mut().following;
+        // Another primary may be followed by now.
+        if let Some(following) = following.as_mut().filter(|now| now.attempt == attempt) {
             following.linked = false;
             if std::mem::take(&mut following.at_fault) {
                 following.retry_ms = (following.retry_ms * 2).min(RETRY_MS_MAX);
@@ -313,27 +338,11 @@ impl Core {
         let now = self.now.mono_ms();
         let mut session = Session { authenticated: true, ..Session::default() };
         session.caller.is_primary = true;
-        session.database = self.stream_database;
         let mut connection = Connection::new(id, token, slot, session, file, peer, local, now);
-        connection.link = Some(Box::new(PrimaryLink {
-            phase: Phase::Handshake(Box::new(handshake)),
-            ended,
-            unapplied: Vec::new(),
-            begun_bytes: 0,
-            whole_bytes: 0,
-            logged_bytes: 0,
-            marks: VecDeque::new(),
-            ack_asked: false,
-            ack_asked_at: None,
-            whole_in_run: None,
-            held: false,
-            closing: false,
-            sent_ms: now,
-            last_io_ms: now,
-            output: Vec::new(),
-        }));
+        let phase = Phase::Handshake(Box::new(handshake));
+        connection.link = Some(Box::new(PrimaryLink::new(phase, ended, now)));
         self.link_index = Some(index);
-        self.advance_handshake(&mut connection, &[]);
+        self.advance_handshake(index, &mut connection, &[]);
         self.insert_connection(index, Box::new(connection));
         self.list_dirty(index);
     }
@@ -358,7 +367,7 @@ impl Core {
             }
             let used = match &mut link.phase {
                 Phase::Stream | Phase::Finishing => return rest.len(),
-                Phase::Handshake(_) => self.advance_handshake(connection, rest),
+                Phase::Handshake(_) => self.advance_handshake(index, connection, rest),
                 Phase::Receive(_) => self.receive_snapshot(index, connection, rest),
             };
             match used {
@@ -377,7 +386,12 @@ impl Core {
     }
 
     /// `None`: the handshake failed.
-    fn advance_handshake(&mut self, connection: &mut Connection, data: &[u8]) -> Option<usize> {
+    fn advance_handshake(
+        &mut self,
+        index: u32,
+        connection: &mut Connection,
+        data: &[u8],
+    ) -> Option<usize> {
         let link = connection.link.as_mut()?;
         let Phase::Handshake(handshake) = &mut link.phase else { return Some(0) };
         let used = match handshake.receive(data) {
@@ -416,22 +430,22 @@ impl Core {
                     crate::warning!("Master replication ID changed to {replid}");
                     self.post_all(Core::close_replicas);
                 }
-                self.become_streaming(connection);
+                self.become_streaming(index, connection);
             }
             // A primary that knows no PSYNC has no name for its history either.
             Some(Outcome::Sync) => {
                 crate::notice!("Full resync from a master that does not support PSYNC");
-                self.begin_receive(connection, crate::start::random_replid(), 0);
+                self.begin_receive(connection, crate::start::random_replid(), 0)?;
             }
             Some(Outcome::FullResync { replid, offset }) => {
                 crate::notice!("Full resync from master: {replid}:{offset}");
-                self.begin_receive(connection, replid, offset);
+                self.begin_receive(connection, replid, offset)?;
             }
         }
         Some(used)
     }
 
-    fn become_streaming(&mut self, connection: &mut Connection) {
+    fn become_streaming(&mut self, index: u32, connection: &mut Connection) {
         let now_ms = self.now.mono_ms();
         let Some(link) = connection.link.as_mut() else { return };
         link.phase = Phase::Stream;
@@ -443,6 +457,15 @@ impl Core {
             following.linked = true;
         }
         set_state(&self.shared.replication, LinkState::Connected);
+        let (database, databases) = (self.stream_database, self.settings.databases);
+        if database < databases {
+            connection.session.database = database;
+        } else {
+            let fault = format!(
+                "its stream stands in database {database}, and there are {databases} databases here"
+            );
+            self.break_link(index, connection, &fault);
+        }
     }
 
     // --- The stream -----------------------------------------------------------------------------------------
@@ -460,13 +483,9 @@ impl Core {
         link.begun_bytes += bytes.len() as u64;
     }
 
-    /// At the end of a round: what has been applied goes into the log, and what the primary is owed to the output.
+    /// At the end of a round: what has been applied goes into the log, and the primary is told if it asked.
     /// `false`: the connection is done with.
     pub fn settle_link(&mut self, connection: &mut Connection) -> bool {
-        // Replies to a primary go nowhere.
-        if connection.link.as_ref().is_some_and(|link| link.is_streaming()) {
-            connection.output.clear();
-        }
         let (next_reply, first_owed) =
             (connection.owed_first + connection.owed.len() as u64, connection.owed_first);
         let is_settled = connection.wait != Wait::Task;
@@ -499,9 +518,6 @@ impl Core {
             link.ack_asked_at = None;
             link.sent_ms = self.now.mono_ms();
             push_ack(&mut link.output, self.shared.replication.log.end());
-        }
-        if !link.closing {
-            connection.output.append(&mut link.output);
         }
         !(link.closing && drained)
     }
@@ -554,9 +570,11 @@ impl Core {
         let Some(link) = connection.link.take() else { return };
         connection.session.transaction = None;
         self.link_index = None;
-        let lost_sync = matches!(link.phase, Phase::Receive(_));
-        if lost_sync && self.shared.replication.loading.mode.load(Relaxed) != Loading::NO {
-            self.fail_sync("the link to the primary was lost in the middle of the snapshot");
+        if let Phase::Receive(receive) = &link.phase
+            && self.shared.replication.loading.mode.load(Relaxed) != Loading::NO
+        {
+            let fault = "the link to the primary was lost in the middle of the snapshot";
+            self.fail_sync(receive.claim.number, fault);
         }
         crate::warning!("Connection with master lost.");
         set_state(&self.shared.replication, LinkState::Connect);
@@ -631,4 +649,28 @@ fn push_ack(output: &mut Vec<u8>, offset: u64) {
     let digits = offset.to_string();
     let text = format!("*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n${}\r\n{digits}\r\n", digits.len());
     output.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An acknowledgement went to the connection's output at once. With a send under way it stayed there, and was
+    /// cleared away with the replies of the next round.
+    #[test]
+    fn an_acknowledgement_behind_a_send_goes_out_with_the_next() {
+        let mut connection = Connection::for_test();
+        let mut link = PrimaryLink::new(Phase::Stream, 0, 0);
+        link.output = b"an ack".to_vec();
+        connection.link = Some(Box::new(link));
+        connection.is_sending = true;
+        for _ in 0..2 {
+            connection.output.extend_from_slice(b"+OK\r\n");
+            take_output(&mut connection);
+            assert_eq!(connection.output, b"");
+        }
+        connection.is_sending = false;
+        take_output(&mut connection);
+        assert_eq!(connection.output, b"an ack");
+    }
 }

@@ -1,0 +1,1 @@
+//! The geo commands, as their callers see them.
