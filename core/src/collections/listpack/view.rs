@@ -1,6 +1,6 @@
 //! Reading a listpack: by position, by index, from either end, and finding a text.
 
-use super::element::{back_length_bytes, content_bytes, read_back_length};
+use super::element::{read_back_length, stored_bytes};
 use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Needle};
 
 /// A listpack that is trusted.
@@ -61,8 +61,7 @@ impl<'a> Listpack<'a> {
     /// The position behind the element at `position`, which must not be the end.
     #[inline]
     pub fn next(self, position: usize) -> usize {
-        let content = content_bytes(&self.bytes[position..]);
-        position + content + back_length_bytes(content)
+        position + stored_bytes(&self.bytes[position..])
     }
 
     /// The position before `position`, which must not be the first.
@@ -128,7 +127,7 @@ impl<'a> Listpack<'a> {
         let end = self.end();
         let mut position = from;
         while position < end {
-            if needle.is(self.at(position)) {
+            if needle.is_at(&self.bytes[position..]) {
                 return Some(position);
             }
             position = self.next(position);
@@ -199,8 +198,8 @@ impl<'a> Iterator for Iter<'a> {
         if self.front >= self.back {
             return None;
         }
-        let element = self.listpack.at(self.front);
-        self.front = self.listpack.next(self.front);
+        let (element, bytes) = Element::read_stored(&self.listpack.bytes[self.front..]);
+        self.front += bytes;
         Some(element)
     }
 }
