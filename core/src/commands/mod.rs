@@ -18,6 +18,7 @@ pub mod lists;
 pub mod object;
 pub mod set_algebra;
 pub mod sets;
+pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 mod string_options;
@@ -36,6 +37,19 @@ pub fn is_ready(spec: &Spec, keys: &mut Keys, args: &Args, key: &Key) -> bool {
         "sorted-set" => sorted_sets::pop::is_ready(keys, args, key),
         "stream" => streams::read::is_ready(keys, args, key),
         _ => false,
+    }
+}
+
+/// Whether a command may read keys that are not among its arguments: see [`keys_beside_args`].
+pub fn has_keys_beside_args(spec: &Spec, args: &Args) -> bool {
+    matches!(spec.name, "sort" | "sort_ro") && sort::has_patterns(args)
+}
+
+/// The keys beside its arguments that a command will read, where those that are its arguments lie.
+pub fn keys_beside_args(spec: &Spec, keys: &mut Keys, args: &Args) -> Vec<Box<[u8]>> {
+    match spec.name {
+        "sort" | "sort_ro" => sort::pattern_keys(keys, args),
+        _ => Vec::new(),
     }
 }
 

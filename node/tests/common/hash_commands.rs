@@ -106,7 +106,7 @@ fn hash_command(random: &mut Random) -> Vec<Word> {
             }
         },
         "HSCAN" => {
-            let cursor = if random.one_in(20) { integer(random) } else { b"0".to_vec() };
+            let cursor = if random.one_in(20) { "1x" } else { "0" }.as_bytes().to_vec();
             // All at once, since cursors are each server's own.
             words.extend([cursor, b"COUNT".to_vec(), b"100000".to_vec()]);
             if random.one_in(2) {

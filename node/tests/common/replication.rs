@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::bit_commands::bits;
 use super::client::{Client, frame, show};
+use super::hash_commands::hashes;
 use super::key_commands::{keys, transactions};
 use super::list_commands::lists;
 use super::node::{Node, Start, eventually, info_field};
@@ -243,7 +244,7 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     let mut random = Random::new(seed);
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
-        let generator = *random.pick(&[strings, bits, keys, lists, transactions]);
+        let generator = *random.pick(&[strings, bits, keys, lists, hashes, transactions]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();

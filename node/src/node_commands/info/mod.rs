@@ -301,6 +301,7 @@ impl Info<'_> {
             "sync_partial_ok": counters.sync_partial_ok.load(Relaxed),
             "sync_partial_err": counters.sync_partial_err.load(Relaxed),
             "expired_keys": shard.expired_keys,
+            "expired_fields": shard.expired_fields,
             "expired_stale_perc": "0.00",
             "expired_time_cap_reached_count": shard.expired_time_cap_reached,
             "expire_cycle_cpu_milliseconds": shard.expire_cycle_cpu_us / 1000,
