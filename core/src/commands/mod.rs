@@ -25,8 +25,11 @@ use crate::keys::Keys;
 use crate::store::Key;
 
 /// Whether a command that may wait for its keys would now reply, looking at `key` alone. Changes nothing.
-pub fn is_ready(_spec: &Spec, _keys: &mut Keys, _args: &Args, _key: &Key) -> bool {
-    false
+pub fn is_ready(spec: &Spec, keys: &mut Keys, args: &Args, key: &Key) -> bool {
+    match spec.name {
+        "bzpopmin" | "bzpopmax" | "bzmpop" => sorted_sets::pop::is_ready(keys, args, key),
+        _ => false,
+    }
 }
 
 /// A command that is about to wait, with what it said of the present put in (`$` of XREAD).

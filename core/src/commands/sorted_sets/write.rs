@@ -92,7 +92,7 @@ pub(in crate::commands) fn add_members<'m>(
     cx: &mut Cx,
     key: &Key,
     options: AddOptions,
-    members: impl ExactSizeIterator<Item = (f64, &'m [u8])> + Clone,
+    members: impl Iterator<Item = (f64, &'m [u8])> + Clone,
 ) -> Result<Outcome, Error> {
     let limits = cx.keys.shard.settings.limits;
     let apply = |entry: &mut OwnedEntry, hasher: &Hasher| {
@@ -128,15 +128,7 @@ pub(in crate::commands) fn add_members<'m>(
     let outcome = match cx.keys.edit(key, Type::SortedSet, apply)? {
         Some(edited) => edited.result,
         None if options.only_present => Outcome::default(),
-        None => {
-            let (count, first) = (members.len(), members.clone().next());
-            let first_bytes = first.map_or(0, |(_, member)| member.len());
-            let create = |entry: &mut OwnedEntry, hasher: &Hasher| {
-                sorted_set::prepare(entry, hasher, &limits, count, first_bytes);
-                apply(entry, hasher)
-            };
-            cx.keys.edit_or_create(key, New::Packed(Packing::SortedSet), create)?.result
-        }
+        None => cx.keys.edit_or_create(key, New::Packed(Packing::SortedSet), apply)?.result,
     };
     Ok(outcome)
 }
