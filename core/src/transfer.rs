@@ -181,6 +181,9 @@ mod tests {
             "TTL #",
             "EXISTS #",
             "TOUCH #",
+            "ZADD # 1 a 2 b",
+            "ZADD # 3 c",
+            "ZREM # a",
         ]);
         let of_two = prop::sample::select(vec![
             "RENAME # @",
@@ -194,6 +197,11 @@ mod tests {
             "MGET # @",
             "BITOP OR # @ #",
             "COPY # @ DB 0 REPLACE",
+            "ZUNIONSTORE # 2 # @",
+            "ZINTERSTORE # 2 @ #",
+            "ZDIFF 2 # @",
+            "ZRANGESTORE # @ 0 0",
+            "ZMPOP 2 # @ MIN",
         ]);
         prop_oneof![
             (of_one, key()).prop_map(|(line, key)| (line.replace('#', key), vec![key])),
