@@ -284,3 +284,15 @@ fn combine_options(random: &mut Random, words: &mut Vec<Word>, count: usize) {
         words.extend([cased(random, "LIMIT"), small(random)]);
     }
 }
+
+/// Commands to be written while nodes synchronise: without settings, which are not replicated, and without minus zero,
+/// whose sign is lost where a sorted set becomes packed, as in Redis.
+pub fn sorted_set_writes(random: &mut Random, steps: usize) -> Vec<Step> {
+    let mut steps = sorted_sets(random, steps);
+    steps.retain(|step| {
+        let is = |word: &Word, other: &str| word.eq_ignore_ascii_case(other.as_bytes());
+        !is(&step.words[0], "CONFIG")
+            && !step.words.iter().any(|word| is(word, "-0") || is(word, "WEIGHTS"))
+    });
+    steps
+}
