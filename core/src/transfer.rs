@@ -191,6 +191,9 @@ mod tests {
             "RPUSH # a b",
             "LPOP #",
             "LTRIM # 1 -1",
+            "ZADD # 1 a 2 b",
+            "ZADD # 3 c",
+            "ZREM # a",
         ]);
         let of_two = prop::sample::select(vec![
             "RENAME # @",
@@ -207,6 +210,11 @@ mod tests {
             "LMOVE # @ LEFT RIGHT",
             "RPOPLPUSH # @",
             "LMPOP 2 # @ LEFT COUNT 2",
+            "ZUNIONSTORE # 2 # @",
+            "ZINTERSTORE # 2 @ #",
+            "ZDIFF 2 # @",
+            "ZRANGESTORE # @ 0 0",
+            "ZMPOP 2 # @ MIN",
         ]);
         prop_oneof![
             (of_one, key()).prop_map(|(line, key)| (line.replace('#', key), vec![key])),

@@ -156,6 +156,46 @@ const LISTS: &[&str] = &[
     "BRPOPLPUSH $k $k 0",
 ];
 
+const SORTED_SETS: &[&str] = &[
+    "ZADD $k $n $v",
+    "ZADD $k $o x$o $o x$o $f x$o",
+    "ZADD $k NX CH $o x$o",
+    "ZADD $k XX $n x$o $o x$o",
+    "ZADD $k GT $o x$o",
+    "ZADD $k LT CH $o x$o $o x$o",
+    "ZADD $k INCR $f x$o",
+    "ZINCRBY $k $f x$o",
+    "ZREM $k x$o x$o $v",
+    "ZREMRANGEBYRANK $k $i $i",
+    "ZREMRANGEBYSCORE $k $o $o",
+    "ZREMRANGEBYLEX $k [x$o +",
+    "ZRANGE $k $i $i WITHSCORES",
+    "ZRANGESTORE $k $k $i $i",
+    "ZRANGESTORE $k $k $o $o BYSCORE LIMIT $b $o",
+    "ZUNIONSTORE $k 2 $k $k WEIGHTS $o $o",
+    "ZINTERSTORE $k 2 $k $k AGGREGATE MAX",
+    "ZDIFFSTORE $k 2 $k $k",
+    "ZPOPMIN $k",
+    "ZPOPMAX $k $o",
+    "ZMPOP 2 $k $k MIN COUNT $o",
+    "BZPOPMIN $k $k 1",
+    "BZPOPMAX $k 0",
+    "BZMPOP 1 2 $k $k MAX COUNT $o",
+    "ZRANDMEMBER $k $i",
+    "ZSCAN $k 0",
+];
+
+const PLACES: &[&str] = &[
+    "GEOADD $k $o $o x$o",
+    "GEOADD $k NX CH $i $i x$o $o $i x$o",
+    "GEOADD $k XX $i $o x$o",
+    "GEOSEARCH $k FROMLONLAT $o $o BYRADIUS $o km",
+    "GEOSEARCHSTORE $k $k FROMLONLAT $i $o BYBOX 3000 4000 km",
+    "GEOSEARCHSTORE $k $k FROMMEMBER x$o BYRADIUS $o mi STOREDIST",
+    "GEORADIUS $k $o $i 2000 km STORE $k",
+    "GEORADIUSBYMEMBER $k x$o 1000 km STOREDIST $k",
+];
+
 /// A template with its blanks filled in by chance.
 fn filled(template: &str, draws: &[u16]) -> String {
     let mut draws = draws.iter().map(|draw| i64::from(*draw)).cycle();
@@ -257,5 +297,10 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
     ) {
         check(&[LISTS, LISTS, KEYS, &["SET $k $v"]], &steps);
+    }
+
+    #[test]
+    fn replayed_effects_make_the_same_sorted_sets(steps in prop::collection::vec(step(), 1..80)) {
+        check(&[SORTED_SETS, PLACES, KEYS], &steps);
     }
 }

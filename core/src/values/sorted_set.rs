@@ -283,15 +283,6 @@ pub fn update(
     }
 }
 
-/// Makes a packed sorted set large if it is to take so many members, or one so long.
-pub fn prepare(entry: &mut OwnedEntry, hasher: &Hasher, limits: &Limits, len: usize, bytes: usize) {
-    let is_small =
-        len <= limits.zset_max_listpack_entries && bytes <= limits.zset_max_listpack_value;
-    if !is_small && matches!(entry.get().value(), Value::Packed(..)) {
-        enlarge(entry, hasher);
-    }
-}
-
 fn enlarge(entry: &mut OwnedEntry, hasher: &Hasher) {
     let large = match entry.get().value() {
         Value::Packed(Packing::SortedSet, packed) => to_large(Packed::new(packed), hasher),

@@ -14,6 +14,7 @@ use super::list_commands::lists;
 use super::node::{Node, Start, eventually, info_field};
 use super::random::Random;
 use super::reply::Reply;
+use super::sorted_set_commands::sorted_set_writes;
 use super::string_commands::strings;
 use super::words::{Word, value, words};
 
@@ -244,7 +245,8 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     let mut random = Random::new(seed);
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
-        let generator = *random.pick(&[strings, bits, keys, lists, hashes, transactions]);
+        let generator =
+            *random.pick(&[strings, bits, keys, lists, hashes, transactions, sorted_set_writes]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();
@@ -323,6 +325,12 @@ pub fn fill(node: &Node) {
     let larger = ["2147483648", "-2147483649", "9223372036854775807", "-9223372036854775808"];
     for (number, integer) in integers.iter().chain(&larger).enumerate() {
         commands.push(words![b"SET".to_vec(), format!("integer:{number}"), integer]);
+    }
+    for (key, members) in [("few places", 20), ("many places", 1000)] {
+        for number in 0..members {
+            let score = (number * 7919 % 1000).to_string();
+            commands.push(words!["ZADD", key, score, format!("place:{number}")]);
+        }
     }
     for database in ["1", "2", "9", "15"] {
         commands.push(words!["SELECT", database]);

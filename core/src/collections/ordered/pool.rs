@@ -86,16 +86,16 @@ impl<T> Pool<T> {
     pub(super) fn pair(&mut self, one: u32, other: u32) -> (&mut T, &mut T) {
         let chunk = |index: u32| (index >> CHUNK_BITS) as usize;
         let place = |index: u32| index as usize % CHUNK;
-        if chunk(one) == chunk(other) {
-            let nodes = &mut self.chunks[chunk(one)];
-            let [one, other] =
-                nodes.get_disjoint_mut([place(one), place(other)]).expect("two nodes of the pool");
-            (one, other)
+        assert_ne!(one, other, "a node is not two");
+        let (low, high) = (one.min(other), one.max(other));
+        let (low, high) = if chunk(low) == chunk(high) {
+            let (before, from) = self.chunks[chunk(low)].split_at_mut(place(high));
+            (&mut before[place(low)], &mut from[0])
         } else {
-            let chunks = self.chunks.get_disjoint_mut([chunk(one), chunk(other)]);
-            let [of_one, of_other] = chunks.expect("two chunks of the pool");
-            (&mut of_one[place(one)], &mut of_other[place(other)])
-        }
+            let (before, from) = self.chunks.split_at_mut(chunk(high));
+            (&mut before[chunk(low)][place(low)], &mut from[0][place(high)])
+        };
+        if one < other { (low, high) } else { (high, low) }
     }
 }
 

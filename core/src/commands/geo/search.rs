@@ -14,6 +14,9 @@ use crate::values::sorted_set::{ScoreRange, View, collect};
 
 const UNDECODABLE: Error = Error::new("ERR could not decode requested zset member");
 
+/// Tells where a member is.
+type PositionOf<'a> = dyn Fn(&[u8]) -> Option<Position> + 'a;
+
 /// Which command it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -93,7 +96,7 @@ impl<'a> Request<'a> {
     fn parse(
         args: &Args<'a>,
         form: Form,
-        position_of: Option<&dyn Fn(&[u8]) -> Option<Position>>,
+        position_of: Option<&PositionOf>,
     ) -> Result<Request<'a>, Error> {
         let mut request = Request {
             center: None,
@@ -121,7 +124,7 @@ impl<'a> Request<'a> {
         &mut self,
         args: &Args<'a>,
         form: Form,
-        position_of: Option<&dyn Fn(&[u8]) -> Option<Position>>,
+        position_of: Option<&PositionOf>,
     ) -> Result<usize, Error> {
         match form {
             Form::Search => Ok(2),
@@ -149,7 +152,7 @@ impl<'a> Request<'a> {
         args: &Args<'a>,
         form: Form,
         first: usize,
-        position_of: Option<&dyn Fn(&[u8]) -> Option<Position>>,
+        position_of: Option<&PositionOf>,
     ) -> Result<(), Error> {
         let is_search = form.is_search();
         let stores = form == Form::Radius { by_member: false, stores: true }
@@ -299,7 +302,7 @@ pub(super) fn search(cx: &mut Cx, args: &Args, form: Form) -> CommandResult {
         let hasher = &hasher;
         move |member: &[u8]| view.score(hasher, member).map(Position::of_score)
     });
-    let position_of = position_of.as_ref().map(|f| f as &dyn Fn(&[u8]) -> Option<Position>);
+    let position_of = position_of.as_ref().map(|f| f as &PositionOf);
     let request = Request::parse(args, form, position_of)?;
     let shape = request.shape();
     let found = match (view, &shape) {

@@ -210,8 +210,9 @@ pub fn zmpop(cx: &mut Cx, args: &Args) -> CommandResult {
 
 /// BZMPOP timeout numkeys key [key …] MIN | MAX [COUNT count]
 pub fn bzmpop(cx: &mut Cx, args: &Args) -> CommandResult {
+    let request = Request::parse(args.from(2))?;
     let deadline = deadline_in_seconds(args.at(1), cx.keys.now)?;
-    if !Request::parse(args.from(2))?.serve(cx)? {
+    if !request.serve(cx)? {
         cx.wait(deadline, TimeoutReply::NullArray);
     }
     Ok(())

@@ -15,7 +15,7 @@ const NOT_A_NUMBER: Error = Error::new("ERR resulting score is not a number (NaN
 
 /// What stands between ZADD's key and its members.
 #[derive(Clone, Copy, Default)]
-pub(in crate::commands) struct AddOptions {
+struct AddOptions {
     pub only_absent: bool,
     pub only_present: bool,
     greater: bool,
@@ -61,14 +61,11 @@ impl AddOptions {
         Ok((options, at))
     }
 
-    pub(in crate::commands) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         if self.only_absent && self.only_present {
             return Err(Error::new("ERR XX and NX options at the same time are not compatible"));
         }
-        if self.greater && self.only_absent
-            || self.less && self.only_absent
-            || self.greater && self.less
-        {
+        if [self.only_absent, self.greater, self.less].iter().filter(|&&set| set).count() > 1 {
             return Err(Error::new(
                 "ERR GT, LT, and/or NX options at the same time are not compatible",
             ));
@@ -79,7 +76,7 @@ impl AddOptions {
 
 /// What became of members.
 #[derive(Default)]
-pub(in crate::commands) struct Outcome {
+struct Outcome {
     pub added: usize,
     pub changed: usize,
     /// The score of the last one that the options did not pass over.
@@ -88,11 +85,11 @@ pub(in crate::commands) struct Outcome {
 }
 
 /// Puts members in, as many as have a score.
-pub(in crate::commands) fn add_members<'m>(
+fn add_members<'m>(
     cx: &mut Cx,
     key: &Key,
     options: AddOptions,
-    members: impl ExactSizeIterator<Item = (f64, &'m [u8])> + Clone,
+    members: impl Iterator<Item = (f64, &'m [u8])> + Clone,
 ) -> Result<Outcome, Error> {
     let limits = cx.keys.shard.settings.limits;
     let apply = |entry: &mut OwnedEntry, hasher: &Hasher| {
@@ -128,15 +125,7 @@ pub(in crate::commands) fn add_members<'m>(
     let outcome = match cx.keys.edit(key, Type::SortedSet, apply)? {
         Some(edited) => edited.result,
         None if options.only_present => Outcome::default(),
-        None => {
-            let (count, first) = (members.len(), members.clone().next());
-            let first_bytes = first.map_or(0, |(_, member)| member.len());
-            let create = |entry: &mut OwnedEntry, hasher: &Hasher| {
-                sorted_set::prepare(entry, hasher, &limits, count, first_bytes);
-                apply(entry, hasher)
-            };
-            cx.keys.edit_or_create(key, New::Packed(Packing::SortedSet), create)?.result
-        }
+        None => cx.keys.edit_or_create(key, New::Packed(Packing::SortedSet), apply)?.result,
     };
     Ok(outcome)
 }
