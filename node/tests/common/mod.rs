@@ -19,6 +19,7 @@ pub mod node;
 pub mod random;
 pub mod replication;
 pub mod reply;
+pub mod stream_commands;
 pub mod string_commands;
 pub mod words;
 

@@ -12,6 +12,7 @@ use super::key_commands::{keys, transactions};
 use super::node::{Node, Start, eventually, info_field};
 use super::random::Random;
 use super::reply::Reply;
+use super::stream_commands::streams;
 use super::string_commands::strings;
 use super::words::{Word, value, words};
 
@@ -242,7 +243,7 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     let mut random = Random::new(seed);
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
-        let generator = *random.pick(&[strings, bits, keys, transactions]);
+        let generator = *random.pick(&[strings, bits, keys, transactions, streams]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();
