@@ -23,6 +23,7 @@ pub mod random;
 pub mod replication;
 pub mod reply;
 pub mod sorted_set_commands;
+pub mod stream_commands;
 pub mod string_commands;
 pub mod words;
 

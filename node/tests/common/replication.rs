@@ -15,6 +15,7 @@ use super::node::{Node, Start, eventually, info_field};
 use super::random::Random;
 use super::reply::Reply;
 use super::sorted_set_commands::sorted_set_writes;
+use super::stream_commands::streams;
 use super::string_commands::strings;
 use super::words::{Word, value, words};
 
@@ -245,8 +246,9 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     let mut random = Random::new(seed);
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
-        let generator =
-            *random.pick(&[strings, bits, keys, lists, hashes, transactions, sorted_set_writes]);
+        let generator = *random.pick(&[
+            strings, bits, keys, lists, hashes, sorted_set_writes, streams, transactions,
+        ]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();

@@ -50,31 +50,29 @@ pub fn xreadgroup(cx: &mut Cx, args: &Args) -> CommandResult {
     let options = Options::parse(args, true, cx.keys.now)?;
     let (group, consumer) = options.group.expect("its absence is an error");
     let mut streams = Vec::new();
+    let mut has_any = false;
     for (name, text) in options.streams() {
         let key = cx.keys.key(name);
         let stream = super::read(&mut cx.keys, &key)?;
         let found = stream.and_then(|stream| Some((&stream.log, stream.groups.get(group)?)));
         let (log, found) = found.ok_or_else(|| no_group(name, group))?;
         let wanted = read_options::of_xreadgroup(text)?;
-        let is_served = is_served(log, found, wanted);
-        streams.push((key, wanted, is_served));
+        has_any = has_any || is_served(log, found, wanted);
+        streams.push((key, wanted));
     }
-    let served = streams.iter().filter(|(.., is_served)| *is_served).count();
-    if served == 0 && options.block.is_some() {
+    if !has_any && options.block.is_some() {
         return nothing(cx, &options);
     }
-    if served > 0 {
-        begin_streams(&mut cx.reply, served);
-    }
     let reader = Reader { group, consumer, count: options.count, no_ack: options.no_ack };
-    for (key, wanted, is_served) in streams {
-        if is_served {
-            begin_stream(&mut cx.reply, &key);
-        }
-        reader.read(cx, &key, is_served.then_some(wanted))?;
+    let deferred = cx.reply.deferred();
+    let mut served = 0;
+    for (key, wanted) in streams {
+        served += usize::from(reader.read(cx, &key, wanted)?);
     }
-    if served == 0 {
-        cx.reply.null_array();
+    match served {
+        0 => cx.reply.null_array(),
+        _ if cx.reply.is_resp3() => cx.reply.finish_map(deferred, served),
+        _ => cx.reply.finish_array(deferred, served),
     }
     Ok(())
 }
@@ -131,6 +129,8 @@ struct Reader<'a> {
 /// What reading a stream changed.
 #[derive(Default)]
 struct Changes {
+    /// Something was replied.
+    served: bool,
     /// The consumer was new.
     created: bool,
     /// Entries were delivered, up to this id; and how many entries of the whole history that makes.
@@ -139,8 +139,8 @@ struct Changes {
 }
 
 impl Reader<'_> {
-    /// Serves the consumer what is wanted of a stream, if anything, and notes that it asked.
-    fn read(&self, cx: &mut Cx, key: &Key, wanted: Option<Wanted>) -> CommandResult {
+    /// Serves the consumer what is wanted of a stream, and notes that it asked. `false`: there was nothing.
+    fn read(&self, cx: &mut Cx, key: &Key, wanted: Wanted) -> Result<bool, Error> {
         let (now, has_effects) = (cx.keys.now, cx.keys.shard.effects.enabled);
         let reply = &mut cx.reply;
         let changes = edit(&mut cx.keys, key, |stream| {
@@ -155,10 +155,15 @@ impl Reader<'_> {
                 }
             };
             group.consumer_seen(consumer, now);
+            // One that is named twice has nothing new the second time.
+            changes.served = is_served(log, &group, wanted);
+            if !changes.served {
+                return changes;
+            }
+            begin_stream(reply, key);
             match wanted {
-                None => {}
-                Some(Wanted::After(id)) => self.history(reply, log, &mut group, consumer, id, now),
-                Some(Wanted::New) => {
+                Wanted::After(id) => self.history(reply, log, &mut group, consumer, id, now),
+                Wanted::New => {
                     let claims = has_effects.then_some(&mut changes.claims);
                     self.deliver(reply, log, &mut group, consumer, now, claims);
                     changes.progress = Some((group.last_delivered_id, group.entries_read));
@@ -166,10 +171,9 @@ impl Reader<'_> {
             }
             changes
         })?;
-        if let Some(changes) = changes {
-            self.publish(&mut cx.keys, key, &changes);
-        }
-        Ok(())
+        let changes = changes.unwrap_or_default();
+        self.publish(&mut cx.keys, key, &changes);
+        Ok(changes.served)
     }
 
     /// Delivers what the group has not seen.
