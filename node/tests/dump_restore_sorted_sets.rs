@@ -41,16 +41,16 @@ fn pass_payloads(shards: usize) {
     for (index, members) in [1, 2, 5, 20, 127, 128, 129, 200, 3000].into_iter().enumerate() {
         let key = format!("key:{index}").into_bytes();
         fill(&mut ours, &mut random, &key, members);
-        let digest = ours.call(&[b"DEBUG", b"DIGEST-VALUE", &key[..]]);
+        let digest = ours.call(&[&b"DEBUG"[..], b"DIGEST-VALUE", &key[..]]);
         let payload = dumped(ours.call(&[b"DUMP", &key[..]]));
         assert_eq!(theirs.call(&[b"RESTORE", &key[..], b"0", &payload]), Reply::ok());
-        assert_eq!(theirs.call(&[b"DEBUG", b"DIGEST-VALUE", &key[..]]), digest);
+        assert_eq!(theirs.call(&[&b"DEBUG"[..], b"DIGEST-VALUE", &key[..]]), digest);
         let payload = dumped(theirs.call(&[b"DUMP", &key[..]]));
         let back = [b"RESTORE", &key[..], b"0", &payload, b"REPLACE"];
         assert_eq!(ours.call(&back), Reply::ok());
-        assert_eq!(ours.call(&[b"DEBUG", b"DIGEST-VALUE", &key[..]]), digest);
-        let encodings =
-            [&mut ours, &mut theirs].map(|client| client.call(&[b"OBJECT", b"ENCODING", &key[..]]));
+        assert_eq!(ours.call(&[&b"DEBUG"[..], b"DIGEST-VALUE", &key[..]]), digest);
+        let encodings = [&mut ours, &mut theirs]
+            .map(|client| client.call(&[&b"OBJECT"[..], b"ENCODING", &key[..]]));
         assert_eq!(encodings[0], encodings[1], "{members} members");
     }
 }
