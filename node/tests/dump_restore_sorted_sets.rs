@@ -49,8 +49,8 @@ fn pass_payloads(shards: usize) {
         let back = [b"RESTORE", &key[..], b"0", &payload, b"REPLACE"];
         assert_eq!(ours.call(&back), Reply::ok());
         assert_eq!(ours.call(&[&b"DEBUG"[..], b"DIGEST-VALUE", &key[..]]), digest);
-        let encodings =
-            [&mut ours, &mut theirs].map(|client| client.call(&[&b"OBJECT"[..], b"ENCODING", &key[..]]));
+        let encodings = [&mut ours, &mut theirs]
+            .map(|client| client.call(&[&b"OBJECT"[..], b"ENCODING", &key[..]]));
         assert_eq!(encodings[0], encodings[1], "{members} members");
     }
 }

@@ -186,6 +186,9 @@ impl SortedSet {
         /// So many are out of the tree and still in the records at once.
         const BATCH: usize = 64;
         let mut rest = count.min(self.len().saturating_sub(rank));
+        if rest == 1 {
+            return self.remove_nth(hasher, rank, removed);
+        }
         let mut batch: Vec<Element> = Vec::with_capacity(rest.min(BATCH));
         while rest > 0 {
             batch.clear();
@@ -208,6 +211,18 @@ impl SortedSet {
                 self.follow(moves);
             }
         }
+    }
+
+    fn remove_nth(&mut self, hasher: &Hasher, rank: usize, removed: impl FnOnce(&[u8], f64)) {
+        let Some(Element { score, id }) = self.order.nth(rank) else { return };
+        let id = RecordId::from_bits(id);
+        let member = self.records.key(id);
+        removed(member, score);
+        let hash = hasher.hash(member);
+        self.order.remove_range(rank, 1, |_| {});
+        let mut moves = Moves::default();
+        self.records.remove(hasher, hash, id, |record, old, new| moves.push(record, old, new));
+        self.follow(moves);
     }
 
     /// Tells the tree of the new numbers of records.
@@ -326,7 +341,7 @@ mod tests {
             4 => (numbers.clone(), 0..3i32, any::<bool>())
                 .prop_map(|((from, count), score, few)| Step::Set(from, count, score.into(), few)),
             3 => numbers.prop_map(|(from, count)| Step::Remove(from, count)),
-            1 => (0..4_000usize, 0..2_000usize).prop_map(|(rank, count)| Step::RemoveRange(rank, count)),
+            1 => (0..4_000usize, prop_oneof![1 => Just(1usize), 2 => 0..2_000usize]).prop_map(|(rank, count)| Step::RemoveRange(rank, count)),
         ]
     }
 

@@ -249,8 +249,20 @@ fn fits(limits: &Limits, len: usize, bytes: usize, member: &[u8]) -> bool {
         && bytes + member.len() < listpack::BYTES_MAX
 }
 
+/// Whether another member can be put in: see [`SortedSet::has_room`].
+#[inline]
+pub fn has_room(entry: &OwnedEntry) -> bool {
+    match entry.get().value() {
+        Value::SortedSet(set) => set.has_room(),
+        _ => true,
+    }
+}
+
 /// Gives a member the score that `f` makes of the one it has, or leaves it alone where `f` gives none. Returns the score
 /// it had.
+///
+/// # Panics
+/// When there is no room: see [`has_room`].
 #[inline]
 pub fn update(
     entry: &mut OwnedEntry,

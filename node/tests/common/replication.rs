@@ -247,7 +247,14 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
         let generator = *random.pick(&[
-            strings, bits, keys, lists, hashes, sorted_set_writes, streams, transactions,
+            strings,
+            bits,
+            keys,
+            lists,
+            hashes,
+            sorted_set_writes,
+            streams,
+            transactions,
         ]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
@@ -342,7 +349,7 @@ pub fn fill(node: &Node) {
         }
     }
     for reply in client.pipeline(&commands) {
-        assert_eq!(reply, Reply::ok());
+        assert!(!reply.is_error(), "{reply}");
     }
     client.run("SELECT 0");
     eventually("a key expires", || {

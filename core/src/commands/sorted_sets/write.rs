@@ -82,6 +82,8 @@ struct Outcome {
     /// The score of the last one that the options did not pass over.
     score: Option<f64>,
     not_a_number: bool,
+    /// There was no room for all.
+    is_full: bool,
 }
 
 /// Puts members in, as many as have a score.
@@ -95,6 +97,10 @@ fn add_members<'m>(
     let apply = |entry: &mut OwnedEntry, hasher: &Hasher| {
         let mut outcome = Outcome::default();
         for (given, member) in members.clone() {
+            if !sorted_set::has_room(entry) {
+                outcome.is_full = true;
+                break;
+            }
             sorted_set::update(entry, hasher, &limits, member, |old| {
                 let Some(old) = old else {
                     if options.only_present {
@@ -168,6 +174,9 @@ fn finish_add(
         return Err(NOT_A_NUMBER);
     }
     let changes = outcome.added + outcome.changed;
+    if outcome.is_full && changes == 0 {
+        return Err(Error::new("ERR the sorted set cannot hold more members"));
+    }
     if changes > 0 {
         let event = if options.increment { "zincr" } else { "zadd" };
         cx.keys.changed_many(key, Classes::ZSET, event, changes as u64);
