@@ -1,17 +1,23 @@
-//! Active expiry: removes keys whose time has passed and that nobody asks for.
+//! Active expiry: removes keys, and fields of hashes, whose time has passed and that nobody asks for.
 //!
-//! The tables know when their next entry is due, so a step costs what it removes, not what there is. The node
+//! The tables know when their next entry is due, and the databases in which hash the next field is, so a step costs what
+//! it removes, not what there is. The node
 //! calls [`step`] in time slices and decides how many there are; no clock here.
 
+use crate::commands::hashes::fields_expired;
 use crate::keys::{Caller, Keys};
 use crate::shard::Shard;
-use crate::store::{Cursor, OwnedEntry};
+use crate::store::{Cursor, OwnedEntry, ValueMut};
+
+/// Fields that one effect removes at most.
+const FIELDS_PER_EFFECT: usize = 128;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     pub expired: usize,
-    /// Entries that expire sooner or later and were looked at.
+    pub expired_fields: usize,
+    /// Entries that expire sooner or later and were looked at, and fields that were removed.
     pub looked_at: usize,
     /// The last database was looked through to its end; the next step begins a new round.
     pub finished_round: bool,
@@ -48,8 +54,45 @@ pub fn step(shard: &mut Shard, now: i64, entries_max: usize) -> Step {
                 Keys { shard: &mut *shard, database, now, caller: Caller::default(), first: None };
             keys.expired(&keys.key(entry.get().key()));
         }
+        if cursor == Cursor::END {
+            expire_fields(shard, database, now, entries_max, &mut step);
+        }
     }
     step
+}
+
+/// Removes the fields of a database that expired before `now`, until the step has looked at enough. What is left is
+/// the next round's, which comes at once: the step does not say that it finished this one.
+fn expire_fields(
+    shard: &mut Shard,
+    database: usize,
+    now: i64,
+    entries_max: usize,
+    step: &mut Step,
+) {
+    while let Some((_, key)) =
+        shard.databases[database].field_expiries().first().filter(|(at, _)| *at < now)
+    {
+        if step.looked_at >= entries_max {
+            shard.expire_cursor = (database, Cursor::END);
+            return;
+        }
+        let key = key.to_vec();
+        let count = (entries_max - step.looked_at).min(FIELDS_PER_EFFECT);
+        let mut keys =
+            Keys { shard: &mut *shard, database, now, caller: Caller::default(), first: None };
+        let key = keys.key(&key);
+        let mut names = Vec::new();
+        let removed = keys.edit_untouched(&key, |entry, hasher| {
+            if let ValueMut::Hash(hash) = entry.value_mut() {
+                names.extend(std::iter::from_fn(|| hash.take_due(hasher, now)).take(count));
+            }
+        });
+        let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        fields_expired(&mut keys, &key, &names, removed);
+        step.expired_fields += names.len();
+        step.looked_at += names.len();
+    }
 }
 
 #[cfg(test)]

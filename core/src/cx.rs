@@ -20,7 +20,8 @@ pub struct Wait {
     pub timeout_reply: TimeoutReply,
 }
 
-/// What a client gets for which there was nothing in time; a transaction does not wait and gets it at once.
+/// What a transaction, which does not wait, gets where there is nothing. (A client for which there was nothing in time
+/// gets a null array, whatever the command.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeoutReply {
     Null,

@@ -49,6 +49,13 @@ impl Error {
          during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs \
          for details about the RDB error.",
     );
+    pub const RANK_ZERO: Error = Error::new(
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to \
+         start from the end of the list",
+    );
+    pub const RANK_OUT_OF_RANGE: Error = Error::new(
+        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+    );
     pub const BUSY_KEY: Error = Error::new("BUSYKEY Target key name already exists.");
     pub const SAME_OBJECT: Error = Error::new("ERR source and destination objects are the same");
     pub const INVALID_CURSOR: Error = Error::new("ERR invalid cursor");

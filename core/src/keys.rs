@@ -210,6 +210,17 @@ impl<'a> Keys<'a> {
         Ok(edited)
     }
 
+    /// Lets `f` change the collection at `key`, whatever its type and time, without renewing its access time; removes
+    /// one that is empty then, and says whether it did.
+    pub fn edit_untouched(&mut self, key: &Key, f: impl FnOnce(&mut OwnedEntry, &Hasher)) -> bool {
+        let database = &mut self.shard.databases[self.database];
+        let removed = database.edit(key, |entry, hasher| {
+            f(entry, hasher);
+            entry.get().value().is_to_be_removed()
+        });
+        removed == Some(true) && database.remove(key).is_some()
+    }
+
     /// As [`Keys::edit`], but an absent collection is created first: empty, and packed, or a stream.
     #[inline]
     pub fn edit_or_create<R>(
@@ -239,6 +250,15 @@ impl<'a> Keys<'a> {
             New::Stream => Type::Stream,
         };
         Ok(self.edit(key, value_type, f)?.expect("it is there by now"))
+    }
+
+    /// Puts a new collection where there is none, as [`Keys::edit`] has just found.
+    pub fn create(&mut self, key: &Key, collection: Collection) {
+        let access = eviction::first_access(&self.shard.settings, self.now);
+        let entry = OwnedEntry::collection(key.bytes, collection, None, access);
+        // Over one that is hidden, because a replica does not remove it, if there is one.
+        self.shard.databases[self.database].insert(key, entry);
+        self.notify(key, Classes::NEW, "new");
     }
 
     /// Writes a string over whatever the key holds.

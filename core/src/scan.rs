@@ -19,7 +19,7 @@ use crate::watch::Presence;
 use std::ops::Range;
 
 /// Keys looked at where COUNT does not say.
-const COUNT_DEFAULT: usize = 10;
+pub(crate) const COUNT_DEFAULT: usize = 10;
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ScanOptions {
 }
 
 /// A cursor as `strtoul` reads it: a sign is allowed, nothing is 0; spaces and what does not fit 64 bits are not.
-fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
+pub(crate) fn parse_cursor(text: &[u8]) -> Result<u64, Error> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),

@@ -27,8 +27,10 @@ pub struct ShardSettings {
     pub string_bytes_max: usize,
     /// How large packed collections may get.
     pub limits: Limits,
-    /// The RDB version that DUMP writes.
+    /// The RDB version that DUMP writes (`rdb-compat`).
     pub dump_version: u16,
+    /// Whether DUMP compresses what gets smaller by it (`rdbcompression`).
+    pub dump_compress: bool,
     /// On a replica expired keys are hidden, not deleted: the primary deletes them.
     pub is_replica: bool,
     /// While writes are paused (CLIENT PAUSE) they are not deleted either.
@@ -42,7 +44,7 @@ pub struct ShardSettings {
 impl ShardSettings {
     /// How DUMP writes.
     pub fn dump_format(&self) -> Format {
-        Format { version: self.dump_version, compress: true }
+        Format { version: self.dump_version, compress: self.dump_compress }
     }
 
     /// Expired keys are hidden, not deleted.
@@ -63,6 +65,7 @@ impl Default for ShardSettings {
             string_bytes_max: 512 << 20,
             limits: Limits::default(),
             dump_version: dump::VERSION,
+            dump_compress: true,
             is_replica: false,
             writes_held: false,
             active_expire: true,
@@ -107,6 +110,8 @@ impl Policy {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShardStats {
     pub expired_keys: u64,
+    /// Fields of hashes.
+    pub expired_fields: u64,
     pub evicted_keys: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
@@ -123,6 +128,7 @@ impl ShardStats {
         // Taken apart, so that a new counter cannot be forgotten here.
         let ShardStats {
             expired_keys,
+            expired_fields,
             evicted_keys,
             keyspace_hits,
             keyspace_misses,
@@ -132,6 +138,7 @@ impl ShardStats {
             expired_time_cap_reached,
         } = other;
         self.expired_keys += expired_keys;
+        self.expired_fields += expired_fields;
         self.evicted_keys += evicted_keys;
         self.keyspace_hits += keyspace_hits;
         self.keyspace_misses += keyspace_misses;

@@ -7,8 +7,8 @@
 //! Deliberately absent: where the bytes go, the frame around them, and how often a step is taken.
 
 use crate::rdb::Format;
-use crate::shard::{Policy, Shard};
-use crate::store::{CaptureOptions, Captured, Detached, HintKind};
+use crate::shard::Shard;
+use crate::store::{CaptureOptions, Captured, Detached};
 
 /// What a database held at the cut, on one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,18 +33,13 @@ pub struct Options {
 /// # Panics
 /// If the last snapshot is still under way ([`is_under_way`]).
 pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
-    let policy = shard.settings.maxmemory_policy;
-    let hint = match policy {
-        Policy::AllKeysLru | Policy::VolatileLru => HintKind::Idle,
-        _ if policy.is_lfu() => HintKind::Frequency,
-        _ => HintKind::None,
-    };
     let Options { format, reference_bytes_min, now } = options;
-    let options = CaptureOptions { hint, format, reference_bytes_min, now };
+    let settings = shard.settings.clone();
+    let options = CaptureOptions { settings, format, reference_bytes_min, now };
     let databases = shard.databases.iter_mut().enumerate();
     databases
         .map(|(number, database)| {
-            database.begin_capture(number, options);
+            database.begin_capture(number, options.clone());
             DatabaseSize { keys: database.len() as u64, expiring: database.expiring_len() as u64 }
         })
         .collect()
@@ -88,4 +83,34 @@ fn next_database(shard: &Shard) -> Option<usize> {
 /// Nobody wants the rest. [`step`] must still be called to its end before the next [`begin`], and brings nothing.
 pub fn give_up(shard: &mut Shard) {
     shard.databases.iter_mut().for_each(|database| database.give_up_capture());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::testing::{NOW, TestShard};
+    use crate::rdb::opcode;
+    use crate::shard::Policy;
+
+    /// The counter was written as it stood when the key was last used: a key that nobody had asked for since came back
+    /// as one in use. It is now the counter of the cut, as OBJECT FREQ shows it.
+    #[test]
+    fn a_snapshot_holds_the_counters_of_its_cut() {
+        let mut test = TestShard::default();
+        test.shard.settings.maxmemory_policy = Policy::AllKeysLfu;
+        test.run("SET a b");
+        let later = NOW + 3 * 60_000;
+        let options = Options {
+            format: Format { version: 10, compress: false },
+            reference_bytes_min: 1024,
+            now: later,
+        };
+        begin(&mut test.shard, options);
+        let captured = step(&mut test.shard, 1024, 100, &mut Vec::new()).expect("one key");
+        let bytes = captured.bytes.into_list().concat();
+        test.now = later;
+        let counter = test.run("OBJECT FREQ a");
+        assert_eq!(counter, "2");
+        assert_eq!(bytes[..2], [opcode::FREQUENCY, 2], "{bytes:?}");
+    }
 }

@@ -171,6 +171,13 @@ mod tests {
             "SET # y KEEPTTL",
             "GET #",
             "APPEND # tail",
+            "HSET # a 1 b 2",
+            "HSET # a x",
+            "HINCRBY # b 5",
+            "HPEXPIRE # 20 FIELDS 1 a",
+            "HPERSIST # FIELDS 1 a",
+            "HDEL # a b",
+            "HGETALL #",
             "INCR #",
             "PEXPIRE # 20",
             "PEXPIRE # -1",
@@ -184,6 +191,9 @@ mod tests {
             "ZADD # 1 a 2 b",
             "ZADD # 3 c",
             "ZREM # a",
+            "RPUSH # a b",
+            "LPOP #",
+            "LTRIM # 1 -1",
         ]);
         let of_two = prop::sample::select(vec![
             "RENAME # @",
@@ -202,6 +212,9 @@ mod tests {
             "ZDIFF 2 # @",
             "ZRANGESTORE # @ 0 0",
             "ZMPOP 2 # @ MIN",
+            "LMOVE # @ LEFT RIGHT",
+            "RPOPLPUSH # @",
+            "LMPOP 2 # @ LEFT COUNT 2",
         ]);
         prop_oneof![
             (of_one, key()).prop_map(|(line, key)| (line.replace('#', key), vec![key])),

@@ -89,8 +89,7 @@ impl Core {
     #[inline]
     pub fn run_cron_if_due(&mut self) {
         if self.id == 0
-            && let Some(signal) = self.shared.signals.pending()
-            && !self.shared.shutting_down.load(Relaxed)
+            && let Some(signal) = self.shared.signals.take()
         {
             self.signalled(signal);
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ringfort_core::args::Args;
 use ringfort_core::command::{self, Flags, Handler, NodeCommand, SessionCommand, Spec};
+use ringfort_core::commands;
 use ringfort_core::error::Error;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
@@ -310,6 +311,9 @@ impl Core {
 
     /// The shards that hold the keys of a command.
     pub fn shards_of(&self, spec: &'static Spec, args: &Args) -> ShardSet {
+        if commands::has_keys_beside_args(spec, args) {
+            return ShardSet::all(self.cores);
+        }
         let mut shards = ShardSet::default();
         for position in command::keys::keys_of(spec, args) {
             shards.insert(self.shard_of(ringfort_core::slot::slot_of(args.at(position))));

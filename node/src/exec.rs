@@ -70,9 +70,15 @@ pub fn exec(
         let started = Ticks::now();
         connection.wrote = true;
         core.publish_effects();
-        run_here(core, index, connection, transaction.queued);
+        // Events go to other cores, before which a core publishes what it has: they wait for the whole transaction.
+        let events =
+            core.collect_key_events(|core| run_here(core, index, connection, transaction.queued));
         let mut effects = core.shard.effects.take();
         core.publish_transaction(&mut effects);
+        if !events.is_empty() {
+            core.shard.events.list = events;
+            core.publish_key_events();
+        }
         core.serve_waiters();
         core.timed_until = started;
         core.count_command(spec, args, connection.id, false);
@@ -99,11 +105,21 @@ fn shards_of(core: &Core, connection: &Connection, transaction: &Transaction) ->
     let mut shards = watched_shards(core, connection);
     for (spec, args) in &transaction.queued {
         shards = shards.union(match spec.handler {
-            Handler::Keys(_) => core.shards_of(spec, &args.args()),
+            Handler::Keys(_) => keys_shards(core, spec, &args.args()),
             Handler::Node(_) => ShardSet::all(core.cores),
             _ => ShardSet::default(),
         });
     }
+    if shards.is_empty() {
+        shards.insert(core.id);
+    }
+    shards
+}
+
+/// Where a command on keys runs. One that names no key runs here, and must have this shard stopped like any other:
+/// the effects that are found behind it are then sure to be its own.
+fn keys_shards(core: &Core, spec: &'static Spec, args: &Args) -> ShardSet {
+    let mut shards = core.shards_of(spec, args);
     if shards.is_empty() {
         shards.insert(core.id);
     }
@@ -214,16 +230,12 @@ async fn run(
         }
         match spec.handler {
             Handler::Keys(_) => {
-                let on = core.borrow().shards_of(spec, &args.args());
-                let home = core.borrow().id;
-                match (on.len(), on.single()) {
-                    (0, _) => {
-                        phase.entry(home).or_default().push((at, spec, args, client.database))
-                    }
-                    (_, Some(shard)) => {
+                let on = keys_shards(&core.borrow(), spec, &args.args());
+                match on.single() {
+                    Some(shard) => {
                         phase.entry(shard).or_default().push((at, spec, args, client.database));
                     }
-                    _ => {
+                    None => {
                         run_phase(&client, &mut phase, &mut replies).await;
                         replies[at] = multi_shard::run_stopped(&client, spec, &args, on).await;
                     }

@@ -51,8 +51,8 @@ struct Blocked {
     handler: KeysHandler,
     args: OwnedArgs,
     context: Context,
-    /// All of its keys take part at once, and they are on several shards.
-    runs_at_home: bool,
+    /// Its keys are on several shards.
+    spans_shards: bool,
 }
 
 impl Blocked {
@@ -237,7 +237,7 @@ impl Blocked {
             handler: self.handler,
             args: self.args.clone(),
             context: self.context,
-            runs_at_home: self.runs_at_home,
+            spans_shards: self.spans_shards,
         }
     }
 }
@@ -273,7 +273,7 @@ async fn wait(client: Client, parked: Parked) -> Vec<u8> {
                 Either::Right(_) => {
                     is_over = true;
                     if blocked.claim() {
-                        break ended_reply(&client, wait);
+                        break ended_reply(&client);
                     }
                     // Somebody is serving it right now.
                     continue;
@@ -288,7 +288,7 @@ async fn wait(client: Client, parked: Parked) -> Vec<u8> {
         // Claimed for this.
         match run_at_home(&client, &blocked, shards, &mut served, is_over).await {
             Some(reply) => break reply,
-            None if is_over => break ended_reply(&client, wait),
+            None if is_over => break ended_reply(&client),
             None => {}
         }
     };
@@ -311,7 +311,7 @@ fn downcast(answer: Box<dyn std::any::Any + Send>) -> Box<Served> {
 }
 
 /// What a client is told for which there was nothing.
-fn ended_reply(client: &Client, wait: KeyWait) -> Vec<u8> {
+fn ended_reply(client: &Client) -> Vec<u8> {
     let unblocked = client.with_connection(|_, connection| {
         let unblocked = connection.unblocked.take();
         // As Redis: it is to look where the primary is now.
@@ -326,7 +326,8 @@ fn ended_reply(client: &Client, wait: KeyWait) -> Vec<u8> {
         Some(Unblock::RoleChanged) => client.error(Error::new(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         )),
-        Some(Unblock::Timeout) | None => client.reply(|reply| wait.timeout_reply.write(reply)),
+        // Redis tells all of them the same, even those that a transaction would tell that there is no string.
+        Some(Unblock::Timeout) | None => client.reply(|reply| reply.null_array()),
     }
 }
 
@@ -381,7 +382,7 @@ impl Core {
             handler,
             args,
             context,
-            runs_at_home: moves(spec) && shards.len() > 1,
+            spans_shards: shards.len() > 1,
         });
         Parked { blocked, shards, wait, served, ended, ended_call }
     }
@@ -455,11 +456,15 @@ impl Core {
         if !blocked.claim() {
             return;
         }
-        if blocked.runs_at_home {
+        if blocked.spans_shards && moves(blocked.spec) {
             self.answer(blocked.home, blocked.served.load(Acquire), Box::new(Served::RunAtHome));
             return;
         }
         self.remove_waiter(blocked);
+        let own = blocked
+            .spans_shards
+            .then(|| commands::args_of_shard(blocked.spec, &args, &key, context.now));
+        let args = own.as_ref().map_or(args, OwnedArgs::args);
         let mut reply = Vec::new();
         self.start_timing();
         let wait = self.attempt(blocked.spec, blocked.handler, &args, context, None, &mut reply);

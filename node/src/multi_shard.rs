@@ -239,38 +239,21 @@ pub async fn run_gathered(
     shards: ShardSet,
 ) -> Gathered {
     let core = &client.core;
-    let by_shard = keys_by_shard(core, spec, args);
     let databases = databases_of(client, spec, args);
-    let parts = by_shard.into_iter().map(|(shard, positions)| {
-        let databases = databases.clone();
-        let mut keys: Vec<Box<[u8]>> =
-            positions.into_iter().map(|at| args.args().at(at).into()).collect();
-        keys.sort();
-        keys.dedup();
-        on_core(core, shard, move |core| {
-            let mut carried: Vec<Carried> = Vec::new();
-            for &database in &databases {
-                for key in &keys {
-                    carried.push(transfer::extract(&mut core.shard, database, key));
-                }
-            }
-            (shard, carried)
-        })
-    });
-    let parts: Vec<(usize, Vec<Carried>)> = futures_util::future::join_all(parts).await;
+    let mut scratch = transfer::scratch(&mut core.borrow_mut().shard);
+    let keys = command::keys::keys_of(spec, &args.args()).map(|at| args.args().at(at).into());
+    let mut places = gather(client, keys.collect(), &databases, &mut scratch).await;
+    if commands::has_keys_beside_args(spec, &args.args()) {
+        // All shards are stopped for such a command.
+        let named = commands::keys_beside_args(
+            spec,
+            &mut keys_of_shard(&mut scratch, client.context()),
+            &args.args(),
+        );
+        places.extend(gather(client, named, &databases, &mut scratch).await);
+    }
 
     let (reply, wait, parts, outcome) = {
-        let mut core = core.borrow_mut();
-        let mut scratch = transfer::scratch(&mut core.shard);
-        // Per shard the database and name of each key, to send the entries home by.
-        let places: Vec<(usize, Vec<_>)> = parts
-            .into_iter()
-            .map(|(shard, carried)| {
-                let places = carried.iter().map(|one| (one.database, one.key.clone())).collect();
-                carried.into_iter().for_each(|one| transfer::install(&mut scratch, one));
-                (shard, places)
-            })
-            .collect();
         let mut reply = Vec::new();
         let Handler::Keys(handler) = spec.handler else {
             unreachable!("only commands on keys have shards");
@@ -308,6 +291,45 @@ pub async fn run_gathered(
     transfer::absorb(&mut core.shard, outcome);
     core.publish_key_events();
     Gathered { reply, wait }
+}
+
+/// The database and name of each key that was asked of a shard, to send the entries home by.
+type Places = Vec<(usize, Vec<(usize, Box<[u8]>)>)>;
+
+/// Moves the entries of keys to a scratch shard.
+async fn gather(
+    client: &Client,
+    mut keys: Vec<Box<[u8]>>,
+    databases: &[usize],
+    scratch: &mut Shard,
+) -> Places {
+    let core = &client.core;
+    keys.sort();
+    keys.dedup();
+    let mut by_shard: BTreeMap<usize, Vec<Box<[u8]>>> = BTreeMap::new();
+    for key in keys {
+        let shard = core.borrow().shard_of(slot_of(&key));
+        by_shard.entry(shard).or_default().push(key);
+    }
+    let parts = by_shard.into_iter().map(|(shard, keys)| {
+        let databases = databases.to_vec();
+        on_core(core, shard, move |core| {
+            let mut carried: Vec<Carried> = Vec::new();
+            for &database in &databases {
+                for key in &keys {
+                    carried.push(transfer::extract(&mut core.shard, database, key));
+                }
+            }
+            (shard, carried)
+        })
+    });
+    let parts: Vec<(usize, Vec<Carried>)> = futures_util::future::join_all(parts).await;
+    let install = |(shard, carried): (usize, Vec<Carried>)| {
+        let places = carried.iter().map(|one| (one.database, one.key.clone())).collect();
+        carried.into_iter().for_each(|one| transfer::install(scratch, one));
+        (shard, places)
+    };
+    parts.into_iter().map(install).collect()
 }
 
 /// The databases in which a command's keys may change: COPY … DB names a second one, the last one

@@ -6,8 +6,9 @@ use ringfort_core::shard::ShardSettings;
 
 use ringfort_core::notify::Classes;
 use ringfort_core::shard::Policy;
+use ringfort_replication::rdb::writer;
 
-use crate::config::{self, Config, EvictionPolicy, PipelineOrder};
+use crate::config::{self, Config, EvictionPolicy, PipelineOrder, RdbCompat};
 
 /// One class of `client-output-buffer-limit`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,7 +109,7 @@ fn eviction_slice_us(tenacity: u32) -> u64 {
 }
 
 fn shard_settings(config: &Config) -> ShardSettings {
-    let memory = &config.memory;
+    let (memory, persistence) = (&config.memory, &config.persistence);
     ShardSettings {
         maxmemory_policy: match memory.maxmemory_policy {
             EvictionPolicy::NoEviction => Policy::NoEviction,
@@ -126,6 +127,8 @@ fn shard_settings(config: &Config) -> ShardSettings {
         notify: Classes(config.monitoring.notify_keyspace_events.0.into()),
         string_bytes_max: config.clients.proto_max_bulk_len_bytes as usize,
         limits: collection_limits(config),
+        dump_version: writer::version(persistence.rdb_compat == RdbCompat::Nine),
+        dump_compress: persistence.rdbcompression,
         lazyfree_lazy_expire: memory.lazyfree_lazy_expire,
         lazyfree_lazy_eviction: memory.lazyfree_lazy_eviction,
         lazyfree_lazy_user_del: memory.lazyfree_lazy_user_del,

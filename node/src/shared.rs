@@ -1,8 +1,9 @@
 //! The few facts that all cores of the node share, as atomics. Everything else goes by message.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
+use crate::node_commands::Shutdown;
 use crate::replication::Replication;
 use crate::startup::Signals;
 
@@ -47,6 +48,8 @@ pub struct Shared {
     pub event_stamps: AtomicU64,
     /// Clients in MONITOR, on all cores.
     pub monitors: AtomicUsize,
+    /// How far a shutdown is, from when it is asked for.
+    pub shutdown: Mutex<Shutdown>,
     /// No new connections; the cores are going down.
     pub shutting_down: AtomicBool,
     /// Tells of a signal that asks for a shutdown.
@@ -80,6 +83,7 @@ impl Shared {
             subscriptions: AtomicUsize::new(0),
             event_stamps: AtomicU64::new(0),
             monitors: AtomicUsize::new(0),
+            shutdown: Mutex::default(),
             shutting_down: AtomicBool::new(false),
             signals,
             run_id,

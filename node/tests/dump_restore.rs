@@ -161,6 +161,32 @@ fn pass_payloads(shards: usize) {
     }
 }
 
+/// DUMP wrote the newest RDB version and compressed, whatever the configuration said, because the settings never came
+/// to the shards.
+#[test]
+fn a_dump_follows_the_configuration() {
+    let (ours, theirs) = (Node::ringfort(2), Start::redis().node());
+    let value = "a".repeat(200);
+    let dump = |node: &Node| {
+        let mut client = node.connect();
+        assert_eq!(client.call(&["SET", "key", &value]), Reply::ok());
+        dumped(client.run("DUMP key"))
+    };
+    let set = |node: &Node, name: &str, value: &str| {
+        assert_eq!(node.connect().call(&["CONFIG", "SET", name, value]), Reply::ok());
+    };
+    assert!(dump(&ours).len() < 100);
+    for node in [&ours, &theirs] {
+        set(node, "rdbcompression", "no");
+    }
+    assert_eq!(dump(&ours), dump(&theirs));
+    if !ours.is_redis() {
+        set(&ours, "rdb-compat", "9");
+        let payload = dump(&ours);
+        assert_eq!(payload[payload.len() - 10..][..2], [9, 0]);
+    }
+}
+
 fn dumped(reply: Reply) -> Vec<u8> {
     match reply {
         Reply::Bulk(payload) => payload,

@@ -145,6 +145,19 @@ fn saves_do_not_run_into_each_other() {
     wait_for_background_save(&mut client);
 }
 
+/// BGSAVE inside EXEC noted that a save was to follow, and only the end of another snapshot looked at the note. Now the
+/// cron does as well.
+#[test]
+fn a_background_save_inside_a_transaction_follows_it() {
+    let node = Node::ringfort(2);
+    let mut client = node.connect();
+    client.run("SET a b");
+    client.run("MULTI");
+    client.run("BGSAVE");
+    assert_eq!(client.run("EXEC").members()[0].text(), "Background saving scheduled");
+    eventually("the file is written", || file(&node).exists().then_some(()));
+}
+
 #[test]
 fn lastsave_and_info_tell_of_saves() {
     let node = Node::ringfort(2);
@@ -232,6 +245,21 @@ fn a_signal_stops_and_saves_as_the_command_does() {
     assert!(node.wait().success());
     node.start_again();
     assert_eq!(digest(&node), expected);
+}
+
+/// A second signal during the last save began a shutdown of its own, whose save interrupted the first: that one failed,
+/// and let clients write on what was in no file. Now whoever asks again waits for the save that is under way.
+#[test]
+fn a_second_signal_lets_the_last_save_finish() {
+    let mut node = Start::ringfort(2).configuration("save 3600 100000\n").node();
+    node.connect().run("DEBUG POPULATE 1000000 key 100");
+    node.signal(15);
+    assert!(node.wait_for_log("Saving the final RDB snapshot before exiting"));
+    node.signal(15);
+    assert!(node.wait().success());
+    assert!(!node.log().contains("Error"), "{}", node.log());
+    node.start_again();
+    assert_eq!(node.connect().run("DBSIZE"), Reply::Integer(1_000_000));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use common::replication::{
     PAIRS, Server, Stopped, Writer, assert_same_data, config_set, fill, follow, syncs,
     wait_for_link, wait_for_link_down, wait_until_caught_up, write_bytes,
 };
-use common::{Node, Reply, Start, eventually};
+use common::{Client, Node, Reply, Start, eventually};
 
 fn linked(primary: Start, replica: Start) -> (Node, Node) {
     let (primary, replica) = (primary.node(), replica.node());
@@ -257,6 +257,68 @@ fn a_primary_that_stops_waits_for_its_replicas() {
         eventually("the last write arrives", || {
             (replica.connect().run("GET the") == Reply::bulk("last")).then_some(())
         });
+    }
+}
+
+/// The node forgot a signal as soon as it had begun to shut down, so that a second SIGINT was taken for a first one
+/// that asks anew. It now remembers it until the shutdown has come to nothing.
+#[test]
+fn a_second_interrupt_ends_a_stop_that_waits_at_once() {
+    for (primary, replica) in PAIRS {
+        let (mut primary, replica) = linked(primary.start(), replica.start());
+        let stopped = Stopped::stop(&replica);
+        write_bytes(&primary, 8_000_000);
+        primary.signal(2);
+        assert!(primary.wait_for_log("Waiting for replicas before shutting down"));
+        primary.signal(2);
+        assert_eq!(primary.wait().code(), Some(1), "{}", primary.log());
+        drop(stopped);
+    }
+}
+
+/// The names of the commands that clients have sent last.
+fn last_commands(client: &mut Client) -> Vec<String> {
+    let list = client.run("CLIENT LIST").text();
+    let names = list.split(' ').filter_map(|field| field.strip_prefix("cmd="));
+    names.map(str::to_owned).collect()
+}
+
+/// A second SHUTDOWN got no answer, one behind SHUTDOWN ABORT undid the abort, and CLIENT UNPAUSE let writes go that the
+/// shutdown held back. Now there is one shutdown at a time, whose end all who asked wait for, and whose pause is its own.
+#[test]
+fn all_who_ask_for_a_stop_are_told_that_it_was_taken_back() {
+    for (primary, replica) in PAIRS {
+        let (primary, replica) = linked(primary.start(), replica.start());
+        let stopped = Stopped::stop(&replica);
+        write_bytes(&primary, 8_000_000);
+        let mut asking = [primary.connect(), primary.connect()];
+        asking.iter_mut().for_each(|client| client.send_command(&["SHUTDOWN", "NOSAVE"]));
+        let mut other = primary.connect();
+        let stops =
+            |commands: Vec<String>| commands.iter().filter(|name| *name == "shutdown").count();
+        eventually("both have asked", || (stops(last_commands(&mut other)) == 2).then_some(()));
+        let mut again = primary.connect();
+        again.send_command(&["SHUTDOWN", "ABORT"]);
+        again.send_command(&["SHUTDOWN", "NOSAVE"]);
+        assert_eq!(again.read(), Reply::ok());
+        for client in &mut asking {
+            assert_eq!(client.read().error(), "ERR Errors trying to SHUTDOWN. Check logs.");
+        }
+        eventually("the next stop is under way", || {
+            other.run("INFO server").text().contains("shutdown_in_milliseconds:").then_some(())
+        });
+        assert_eq!(other.run("CLIENT UNPAUSE"), Reply::ok());
+        let mut writing = primary.connect();
+        writing.send_command(&["SET", "held", "back"]);
+        eventually("a client writes", || {
+            last_commands(&mut other).contains(&"set".to_owned()).then_some(())
+        });
+        assert_eq!(other.run("EXISTS held"), Reply::Integer(0));
+        assert_eq!(other.run("SHUTDOWN ABORT"), Reply::ok());
+        assert!(again.read().is_error());
+        assert_eq!(writing.read(), Reply::ok());
+        assert!(other.run("SHUTDOWN ABORT").error().contains("No shutdown in progress"));
+        drop(stopped);
     }
 }
 

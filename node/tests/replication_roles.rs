@@ -265,6 +265,28 @@ fn a_replica_without_a_link_can_refuse_to_answer_with_old_data() {
     }
 }
 
+/// EXEC was let through while stale data was not to be served, whatever the transaction held: only EXEC itself may run
+/// then. Now each of its commands must be allowed to.
+#[test]
+fn a_transaction_begun_before_data_became_stale_is_refused() {
+    let nodes = [Server::Ours(2).node(), Server::Redis.node()];
+    let nobody = free_port();
+    let replies = nodes.each_ref().map(|node| {
+        node.connect().run("SET a b");
+        follow_port(node, nobody);
+        let (mut reading, mut asking) = (node.connect(), node.connect());
+        for (client, command) in [(&mut reading, "GET a"), (&mut asking, "INFO")] {
+            assert_eq!(client.run("MULTI"), Reply::ok());
+            client.run(command);
+        }
+        config_set(node, "replica-serve-stale-data", "no");
+        assert!(!asking.run("EXEC").is_error());
+        [reading.run("EXEC"), reading.run("EXEC")]
+    });
+    assert!(replies[0][0].error().starts_with("EXECABORT "), "{}", replies[0][0]);
+    assert_eq!(replies[0], replies[1]);
+}
+
 #[test]
 fn a_replica_logs_in_with_the_password_it_is_given() {
     for (primary, replica) in PAIRS {

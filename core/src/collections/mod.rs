@@ -1,12 +1,11 @@
 //! The structures that values other than strings are made of.
 //!
 //! A small collection is one packed blob ([`listpack`] and its like) that lies in its key's entry, in the very bytes
-//! that an RDB holds. A large one is a structure of its own.
+//! that an RDB holds. A large one is a structure of its own. All of these can say in O(1) what they have allocated, can be
+//! dropped bit by bit, and never move more than a few thousand elements in one operation.
 //!
-//! Each is owned by whoever holds it and is reached through `&mut`: no locks. They know nothing of keys, commands,
-//! protocols, clocks or randomness; all of them are `Send`, for a transaction moves entries between cores. All of the
-//! large ones can say in O(1) what they have allocated, can be dropped bit by bit, and never move more than a few
-//! thousand elements in one operation.
+//! Deliberately absent: keys, commands, RESP, clocks, randomness. Whoever owns a value reaches it through `&mut`; all
+//! of them are `Send`, for a transaction moves entries between cores.
 
 pub mod arena;
 mod buckets;

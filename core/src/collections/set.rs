@@ -5,16 +5,11 @@
 
 use super::records::{Member, Records};
 use crate::store::Hasher;
+use std::fmt;
 
 #[derive(Clone, Default)]
 pub struct Set {
     members: Records<Member>,
-}
-
-impl std::fmt::Debug for Set {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
-    }
 }
 
 impl Set {
@@ -95,6 +90,12 @@ impl Set {
     /// As [`Records::drop_some`].
     pub fn drop_some(&mut self, budget: usize) -> bool {
         self.members.drop_some(budget)
+    }
+}
+
+impl fmt::Debug for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Set").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -1,17 +1,55 @@
-//! Stand-in until the structure is merged.
+//! Stream: an append-only log of entries, and the consumer groups that read it.
+//!
+//! Entries lie in packed nodes ([`node`](self), the format of Redis), nodes in an ordered map; so appending and removing
+//! at the front touch one node, and no operation moves more than one. Groups know entries by id only.
+//!
+//! Deliberately absent: keys, commands, clocks, waiting.
+
+mod counter;
+mod group;
+mod groups;
+mod id;
+mod log;
+mod memory;
+mod node;
+mod nodes;
+mod range;
+#[cfg(test)]
+mod tests;
+mod trim;
+
+pub use group::{Consumer, ConsumerId, Group, Pending};
+pub use groups::{GroupMut, Groups};
+pub use id::StreamId;
+pub use log::{AppendError, EntryLog, NewId, NodeLimits};
+pub use node::{Entry, Fields};
+pub use range::{Range, RangeBack};
+pub use trim::{Keep, Trim};
+
+/// The entries and the groups. They are apart so that a group can be changed while entries are read.
 #[derive(Clone, Debug, Default)]
-pub struct Stream;
+pub struct Stream {
+    pub log: EntryLog,
+    pub groups: Groups,
+}
+
 impl Stream {
+    /// How many live entries there are.
     pub fn len(&self) -> usize {
-        0
+        self.log.len() as usize
     }
+
     pub fn is_empty(&self) -> bool {
-        true
+        self.log.is_empty()
     }
+
+    /// About what is allocated, in bytes, without the structure itself. O(1).
     pub fn memory_bytes(&self) -> usize {
-        0
+        self.log.memory_bytes() + self.groups.memory_bytes()
     }
-    pub fn drop_some(&mut self, _budget: usize) -> bool {
-        false
+
+    /// Frees about `budget` allocations. The stream must be used for nothing else any more. `true`: something is left.
+    pub fn drop_some(&mut self, budget: usize) -> bool {
+        self.log.drop_some(budget) || self.groups.drop_some(budget)
     }
 }

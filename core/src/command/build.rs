@@ -142,6 +142,11 @@ impl KeySpec {
         }
     }
 
+    /// Keys that no rule leads to.
+    pub const fn unknown(flags: &str, find: Find) -> KeySpec {
+        KeySpec { flags: KeyFlags::of(flags), begin: Begin::Unknown, find, notes: None }
+    }
+
     /// Only every `step`th argument of a range.
     pub const fn step(mut self, step: u8) -> KeySpec {
         if let Find::Range { last, limit, .. } = self.find {

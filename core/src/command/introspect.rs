@@ -235,7 +235,7 @@ fn write_key_spec(reply: &mut Reply, key_spec: &KeySpec) {
                 ],
             );
         }
-        Find::Unknown => {
+        Find::SortDestination | Find::Unknown => {
             write_pair(reply, "type", "unknown");
             write_numbers(reply, &[]);
         }

@@ -98,7 +98,7 @@ impl Iterator for KeyPositions {
 
 impl ExactSizeIterator for KeyPositions {}
 
-/// `None`: the keyword before the keys is not there, so neither are they.
+/// `None`: the keyword before the keys is not there, so neither are they; or they are not among the arguments.
 fn find(key_spec: &KeySpec, args: &Args) -> Result<Option<Run>, Misfit> {
     let count = args.len() as i64;
     let begin = match key_spec.begin {
@@ -107,7 +107,12 @@ fn find(key_spec: &KeySpec, args: &Args) -> Result<Option<Run>, Misfit> {
             Some(index) => index,
             None => return Ok(None),
         },
-        Begin::Unknown => return Err(Misfit),
+        Begin::Unknown => {
+            let is_destination = matches!(key_spec.find, Find::SortDestination);
+            let position = is_destination.then(|| sort_destination(args)).flatten();
+            let flags = key_spec.flags;
+            return Ok(position.map(|next| Run { next, left: 1, step: 1, flags }));
+        }
     };
     let (first, last, step) = match key_spec.find {
         Find::Range { last, step, limit } => {
@@ -125,7 +130,7 @@ fn find(key_spec: &KeySpec, args: &Args) -> Result<Option<Run>, Misfit> {
             let first = begin + i64::from(first);
             (first, first + keys - 1, step)
         }
-        Find::Unknown => return Err(Misfit),
+        Find::SortDestination | Find::Unknown => return Err(Misfit),
     };
     if first > last || last >= count {
         return Err(Misfit);
@@ -133,6 +138,22 @@ fn find(key_spec: &KeySpec, args: &Args) -> Result<Option<Run>, Misfit> {
     let step = usize::from(step);
     let left = (last - first) as usize / step + 1;
     Ok(Some(Run { next: first as usize, left, step, flags: key_spec.flags }))
+}
+
+/// The position behind the last STORE of SORT that is not another option's value.
+fn sort_destination(args: &Args) -> Option<usize> {
+    let (mut at, mut destination) = (2, None);
+    while at < args.len() {
+        if args.is(at, "store") && at + 1 < args.len() {
+            destination = Some(at + 1);
+        }
+        at += match () {
+            () if args.is(at, "limit") => 3,
+            () if args.is(at, "by") || args.is(at, "get") || args.is(at, "store") => 2,
+            () => 1,
+        };
+    }
+    destination
 }
 
 /// The position behind `word`, searched forward from `start_from`, or backward if that counts from the end.

@@ -285,6 +285,8 @@ pub enum Find {
         first: u8,
         step: u8,
     },
+    /// The destination behind the last STORE of SORT, which clients are not told: they see [`Find::Unknown`].
+    SortDestination,
     Unknown,
 }
 

@@ -188,6 +188,10 @@ mod tests {
         test.check(&[("GET b", "\"12\""), ("OBJECT ENCODING b", "\"int\""), ("TTL b", "-1")]);
         test.shard.settings.dump_version = 9;
         assert!(test.run("DUMP a").starts_with("\"\\x00\\xc0\\x0c\\t\\x00"));
+        test.run(&format!("SET a {}", "a".repeat(30)));
+        assert!(test.run("DUMP a").starts_with("\"\\x00\\xc3"));
+        test.shard.settings.dump_compress = false;
+        assert!(test.run("DUMP a").starts_with("\"\\x00\\x1eaaa"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn pexpireat(cx: &mut Cx, args: &Args) -> CommandResult {
 
 /// Under which expiry, if any, the new one is set.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     none_yet: bool,
     some_already: bool,
     greater: bool,
@@ -42,16 +42,17 @@ struct Conditions {
 }
 
 impl Conditions {
-    fn parse(options: Args) -> Result<Conditions, Error> {
+    pub(super) fn parse<'a>(options: impl Iterator<Item = &'a [u8]>) -> Result<Conditions, Error> {
         let mut conditions = Conditions::default();
-        for index in 0..options.len() {
+        for option in options {
+            let is = |word: &[u8]| option.eq_ignore_ascii_case(word);
             let condition = match () {
-                () if options.is(index, "nx") => &mut conditions.none_yet,
-                () if options.is(index, "xx") => &mut conditions.some_already,
-                () if options.is(index, "gt") => &mut conditions.greater,
-                () if options.is(index, "lt") => &mut conditions.less,
+                () if is(b"NX") => &mut conditions.none_yet,
+                () if is(b"XX") => &mut conditions.some_already,
+                () if is(b"GT") => &mut conditions.greater,
+                () if is(b"LT") => &mut conditions.less,
                 () => {
-                    let option = String::from_utf8_lossy(options.at(index));
+                    let option = String::from_utf8_lossy(option);
                     return Err(Error::text(format!("ERR Unsupported option {option}")));
                 }
             };
@@ -70,7 +71,7 @@ impl Conditions {
     }
 
     /// No expiry counts as one in an infinite future.
-    fn allow(&self, current: Option<i64>, new: i64) -> bool {
+    pub(super) fn allow(&self, current: Option<i64>, new: i64) -> bool {
         !(self.none_yet && current.is_some()
             || self.some_already && current.is_none()
             || self.greater && current.is_none_or(|current| new <= current)
@@ -80,7 +81,7 @@ impl Conditions {
 
 /// `base`: the time that the argument counts from; `unit_ms`: what one of it stands for.
 fn set_expiry(cx: &mut Cx, args: &Args, name: &str, base: i64, unit_ms: i64) -> CommandResult {
-    let conditions = Conditions::parse(args.from(3))?;
+    let conditions = Conditions::parse(args.from(3).iter())?;
     let at = number::integer(args.at(2))?
         .checked_mul(unit_ms)
         .and_then(|time| time.checked_add(base))
@@ -130,12 +131,12 @@ pub fn pexpiretime(cx: &mut Cx, args: &Args) -> CommandResult {
     reply_expiry(cx, args, |at| at.max(0))
 }
 
-fn remaining(at: i64, now: i64) -> i64 {
+pub(super) fn remaining(at: i64, now: i64) -> i64 {
     at.saturating_sub(now).max(0)
 }
 
 /// Rounded to the nearest; `milliseconds` is not negative.
-fn seconds(milliseconds: i64) -> i64 {
+pub(super) fn seconds(milliseconds: i64) -> i64 {
     ((milliseconds as u64 + 500) / 1000) as i64
 }
 

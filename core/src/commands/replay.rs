@@ -2,7 +2,7 @@
 //! hand over as effects runs on another, which is a replica and late, and both must hold the same.
 //!
 //! A family of commands joins with a list of templates: lines in which `$k` stands for a key, `$v` a value, `$n`
-//! an integer, `$f` a number with a fraction, `$o` a small offset, `$i` an index from either end, `$b` a bit, `$t` a
+//! an integer, `$h` a field of a hash, `$f` a number with a fraction, `$o` a small offset, `$i` an index from either end, `$b` a bit, `$t` a
 //! bit field's type, `$s` and `$ms` a time to live, `$at` and `$atms` a time, `$db` a database, `$p` a payload of DUMP.
 
 use super::testing::{NOW, TestShard};
@@ -128,6 +128,74 @@ const PLACES: &[&str] = &[
     "GEORADIUSBYMEMBER $k x$o 1000 km STOREDIST $k",
 ];
 
+const HASHES: &[&str] = &[
+    "HSET $k $h $v",
+    "HSET $k $h $n $h $v $h $n",
+    "HMSET $k $h $v",
+    "HSETNX $k $h $v",
+    "HGET $k $h",
+    "HGETALL $k",
+    "HLEN $k",
+    "HDEL $k $h",
+    "HDEL $k $h $h $h",
+    "HINCRBY $k $h $o",
+    "HINCRBYFLOAT $k $h $f",
+    "HRANDFIELD $k 3",
+    "HSCAN $k 0",
+    "HEXPIRE $k $s FIELDS 1 $h",
+    "HPEXPIRE $k $ms FIELDS 2 $h $h",
+    "HPEXPIRE $k $ms NX FIELDS 2 $h $h",
+    "HPEXPIRE $k $ms GT FIELDS 2 $h $h",
+    "HPEXPIRE $k $ms LT FIELDS 2 $h $h",
+    "HEXPIREAT $k $at FIELDS 1 $h",
+    "HPEXPIREAT $k $atms FIELDS 1 $h",
+    "HPERSIST $k FIELDS 2 $h $h",
+    "HTTL $k FIELDS 1 $h",
+    "HGETEX $k FIELDS 1 $h",
+    "HGETEX $k PX $ms FIELDS 2 $h $h",
+    "HGETEX $k EXAT $at FIELDS 1 $h",
+    "HGETEX $k PERSIST FIELDS 1 $h",
+    "HSETEX $k FIELDS 1 $h $v",
+    "HSETEX $k NX PX $ms FIELDS 1 $h $v",
+    "HSETEX $k FNX PX $ms FIELDS 2 $h $v $h $v",
+    "HSETEX $k FXX PXAT $atms FIELDS 2 $h $v $h $v",
+    "HSETEX $k KEEPTTL FIELDS 2 $h $v $h $v",
+    "HGETDEL $k FIELDS 2 $h $h",
+    "DEL $k",
+    "COPY $k $k REPLACE",
+    "RENAME $k $k",
+];
+
+const LISTS: &[&str] = &[
+    "RPUSH $k $v",
+    "LPUSH $k $n $v $n",
+    "RPUSH $k $o $o $v $o $o $o",
+    "LPUSHX $k $v",
+    "RPUSHX $k $o $o",
+    "LPOP $k",
+    "RPOP $k",
+    "LPOP $k $o",
+    "RPOP $k $b",
+    "LLEN $k",
+    "LINDEX $k $i",
+    "LRANGE $k $i $i",
+    "LSET $k $i $v",
+    "LINSERT $k BEFORE $o $v",
+    "LINSERT $k AFTER $b $b",
+    "LTRIM $k $i $i",
+    "LREM $k $i $b",
+    "LPOS $k $b RANK $i COUNT $o",
+    "LMOVE $k $k LEFT RIGHT",
+    "LMOVE $k $k RIGHT RIGHT",
+    "RPOPLPUSH $k $k",
+    "LMPOP 2 $k $k RIGHT COUNT $o",
+    "BLPOP $k $k 0",
+    "BRPOP $k 0",
+    "BLMPOP 0 2 $k $k LEFT COUNT $o",
+    "BLMOVE $k $k LEFT LEFT 0",
+    "BRPOPLPUSH $k $k 0",
+];
+
 /// A template with its blanks filled in by chance.
 fn filled(template: &str, draws: &[u16]) -> String {
     let mut draws = draws.iter().map(|draw| i64::from(*draw)).cycle();
@@ -146,6 +214,7 @@ fn filled(template: &str, draws: &[u16]) -> String {
                 0 => pick(&["9223372036854775807", "-9223372036854775808", "x"]),
                 _ => (draw - 30_000).to_string(),
             },
+            "h" => pick(&["1", "2", "three", "four", "\"\""]),
             "f" => format!("{}e{}", draw - 30_000, draw % 9 - 6),
             "o" => (draw % 100).to_string(),
             "i" => (draw % 30 - 15).to_string(),
@@ -189,7 +258,10 @@ fn check(templates: &[&[&str]], steps: &[Step]) {
         let line = filled(templates[template.index(templates.len())], draws);
         primary.database = *database;
         primary.now += elapsed_ms;
-        let changes = |shard: &TestShard| (shard.shard.stats.dirty, shard.shard.stats.expired_keys);
+        let changes = |shard: &TestShard| {
+            let stats = &shard.shard.stats;
+            (stats.dirty, stats.expired_keys, stats.expired_fields)
+        };
         let before = changes(&primary);
         primary.run(&line);
         let effects = primary.take_effects();
@@ -218,5 +290,17 @@ proptest! {
     #[test]
     fn replayed_effects_make_the_same_sorted_sets(steps in prop::collection::vec(step(), 1..80)) {
         check(&[SORTED_SETS, PLACES, KEYS], &steps);
+    }
+
+    #[test]
+    fn replayed_effects_make_the_same_hashes(steps in prop::collection::vec(step(), 1..80)) {
+        check(&[HASHES, HASHES, KEYS], &steps);
+    }
+
+    #[test]
+    fn replayed_effects_on_lists_make_the_same_database(
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        check(&[LISTS, LISTS, KEYS, &["SET $k $v"]], &steps);
     }
 }

@@ -13,6 +13,7 @@ use crate::notify::Classes;
 use crate::resp::{Protocol, Reply};
 use crate::shard::Shard;
 use crate::store::{EntryRef, Hasher};
+use crate::values::hash::HashView;
 use std::fmt::Write;
 
 pub const NOW: i64 = 1_700_000_000_000;
@@ -135,8 +136,17 @@ impl TestShard {
     }
 }
 
-/// A string as it is, a collection as its digest.
+/// A string as it is, a collection as its digest, with the times of a hash's fields.
 fn value_as_bytes(entry: &EntryRef) -> Vec<u8> {
+    if let Some(hash) = HashView::whole(entry.value()) {
+        let mut fields = Vec::new();
+        hash.for_each(|name, found| {
+            fields.push(format!("{:?} {:?}", name.to_vec(), found.expire_at));
+        });
+        fields.sort();
+        let digest = digest::hex(&digest::of_value(Some(*entry)));
+        return format!("{digest} {fields:?}").into_bytes();
+    }
     match entry.string() {
         Some(string) => string.to_vec(),
         None => digest::of_value(Some(*entry)).to_vec(),

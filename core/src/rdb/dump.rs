@@ -4,7 +4,7 @@
 use super::crc64;
 use super::input::{DecodeError, Input};
 use super::value::{self, Builder, Format, StoredValue};
-use crate::store::EntryRef;
+use crate::store::{EntryRef, Value};
 
 /// The newest version that Redis 7.0 reads.
 pub const VERSION: u16 = 10;
@@ -13,9 +13,19 @@ pub const VERSION: u16 = 10;
 const REDIS_VERSION_MAX: u16 = 12;
 const VALKEY_VERSIONS: std::ops::RangeInclusive<u16> = 80..=81;
 
+/// The version under which times of fields are told, whatever else is asked for: one that nobody takes who does not
+/// know them.
+const VERSION_WITH_FIELD_TIMES: u16 = 80;
+
 /// The payload of an entry's value.
 pub fn dump(entry: &EntryRef, format: Format) -> Vec<u8> {
     let value = entry.value();
+    let format = match value {
+        Value::Hash(hash) if hash.next_expiry().is_some() => {
+            Format { version: VERSION_WITH_FIELD_TIMES.max(format.version), ..format }
+        }
+        _ => format,
+    };
     let mut body = vec![value::type_byte_of(&value, format)];
     value::write(&mut body, &value, format);
     sealed(body, format.version)
@@ -115,9 +125,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_dumped_is_loaded(value in prop::collection::vec(0u8..5, 0..500)) {
+        fn what_is_dumped_is_loaded(
+            value in prop::collection::vec(0u8..5, 0..500),
+            compress: bool,
+        ) {
             let entry = OwnedEntry::string(b"k", &value, None, 0);
-            let payload = dump(&entry.get(), FORMAT);
+            let format = Format { version: 10, compress };
+            let payload = dump(&entry.get(), format);
             prop_assert_eq!(loaded(&payload).unwrap().value.to_vec(), Some(value));
         }
 

@@ -17,31 +17,24 @@ use super::database::{Block, Database};
 use super::detached::Detached;
 use super::entry::EntryRef;
 use super::scan::Cursor;
+use crate::eviction::access_hint;
 use crate::rdb::Format;
-use crate::rdb::entry::{AccessHint, write_entry, write_entry_front};
+use crate::rdb::entry::{write_entry, write_entry_front};
 use crate::rdb::pieces::Pieces;
+use crate::shard::ShardSettings;
 use crate::slot::BLOCK_SLOTS;
 
 /// How entries are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CaptureOptions {
-    /// What is said of an entry's last uses.
-    pub hint: HintKind,
+    /// The shard's at the cut: they say what an entry's access clock means.
+    pub settings: ShardSettings,
     /// How values are written. Long strings that are compressed are never sent by reference.
     pub format: Format,
     /// Values outside of their entry are sent by reference from this length on, in bytes.
     pub reference_bytes_min: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
     pub now: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HintKind {
-    None,
-    /// The access clock counts seconds.
-    Idle,
-    /// The access clock is that of LFU: its counter.
-    Frequency,
 }
 
 /// What is still to be taken of a database, and what was handed over and not fetched yet.
@@ -82,7 +75,8 @@ impl Capture {
             return;
         }
         self.entries += 1;
-        let hint = self.options.hint(entry.access());
+        let CaptureOptions { settings, now, .. } = &self.options;
+        let hint = access_hint(entry.access(), settings, *now);
         let (key, expire_at) = (entry.key(), entry.expire_at());
         if !self.options.format.compress
             && let Some(value) = entry.share_large_from(self.options.reference_bytes_min)
@@ -107,18 +101,6 @@ impl Capture {
                 None => (BLOCK_SLOTS, 0),
             };
             self.emptied.push(EmptiedBlock { block, table, position });
-        }
-    }
-}
-
-impl CaptureOptions {
-    fn hint(&self, access: u32) -> AccessHint {
-        match self.hint {
-            HintKind::None => AccessHint::None,
-            HintKind::Idle => {
-                AccessHint::IdleSeconds(crate::eviction::idle_seconds(access, self.now))
-            }
-            HintKind::Frequency => AccessHint::Frequency((access & 0xff) as u8),
         }
     }
 }

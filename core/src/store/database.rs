@@ -6,6 +6,7 @@
 use super::capture::Capture;
 use super::detached::Detached;
 use super::entry::{EntryRef, OwnedEntry};
+use super::field_expiries::FieldExpiries;
 use super::key::{Hasher, Key};
 use super::table::{Counts, SlotTable, TablePlace};
 use crate::slot::{BLOCK_SLOTS, BLOCKS, Slot};
@@ -37,6 +38,7 @@ pub struct Database {
     expiring: usize,
     entry_bytes: usize,
     table_bytes: usize,
+    field_expiries: FieldExpiries,
     /// That of all entries which a capture under way has taken or passes by.
     pub(super) phase: bool,
     pub(super) capture: Option<Box<Capture>>,
@@ -61,6 +63,7 @@ impl Database {
             expiring: 0,
             entry_bytes: 0,
             table_bytes: 0,
+            field_expiries: FieldExpiries::default(),
             phase: false,
             capture: None,
         }
@@ -109,7 +112,13 @@ impl Database {
     /// Bytes of entries and tables.
     #[inline]
     pub fn memory_bytes(&self) -> usize {
-        self.entry_bytes + self.table_bytes
+        self.entry_bytes + self.table_bytes + self.field_expiries.memory_bytes()
+    }
+
+    /// The hashes that have fields which expire.
+    #[inline]
+    pub fn field_expiries(&self) -> &FieldExpiries {
+        &self.field_expiries
     }
 
     /// The entry of a key. It stays where it is until it or its table is changed.
@@ -220,6 +229,9 @@ impl Database {
         self.hand_over(key.slot, place);
         let entry = self.change(key.slot, |table, hasher| table.remove(place, hasher));
         self.entry_bytes -= entry.get().memory_bytes();
+        if !self.field_expiries.is_empty() {
+            self.field_expiries.set(key.bytes, None);
+        }
         Some(entry)
     }
 
@@ -300,7 +312,8 @@ impl Database {
         let blocks = self.keep_for_capture(blocks);
         (self.len, self.expiring, self.entry_bytes, self.table_bytes) = (0, 0, 0, 0);
         let (left, memory_bytes) = if blocks.is_empty() { (0, 0) } else { (len, memory_bytes) };
-        (len, Detached { len: left, memory_bytes, blocks })
+        let field_expiries = std::mem::take(&mut self.field_expiries);
+        (len, Detached { len: left, memory_bytes, blocks, field_expiries })
     }
 
     /// First of three stages that fetch, for a batch of keys, what [`Self::get`] will look at: all keys go through
@@ -412,11 +425,17 @@ impl Database {
         self.hand_over(slot, place);
         let phase = self.phase;
         let hasher = &self.hasher;
+        let field_expiries = &mut self.field_expiries;
         let block = self.blocks[slot.block()].as_mut().expect("an entry was found there");
         let table = &mut block.tables[slot.place_in_block()];
         let (result, before, after, expire_at) = table.update(place, |entry| {
             let before = entry.get().footprint();
+            let next_field = entry.get().next_field_expiry();
             let result = f(entry, hasher);
+            let next_field_now = entry.get().next_field_expiry();
+            if next_field != next_field_now {
+                field_expiries.set(entry.get().key(), next_field_now);
+            }
             // It may be another entry, from a database of another phase.
             entry.get().set_phase(phase);
             (result, before, entry.get().footprint(), entry.get().expire_at())
@@ -437,6 +456,9 @@ impl Database {
     fn insert_new(&mut self, key: &Key<'_>, entry: OwnedEntry) -> TablePlace {
         self.entry_bytes += entry.get().memory_bytes();
         entry.get().set_phase(self.phase);
+        if let Some(next) = entry.get().next_field_expiry() {
+            self.field_expiries.set(key.bytes, Some(next));
+        }
         let position = key.position();
         self.change(key.slot, |table, hasher| table.insert(position, entry, hasher))
     }
@@ -482,6 +504,16 @@ impl Database {
         let mut entry_bytes = 0;
         self.for_each(|entry| entry_bytes += entry.memory_bytes());
         assert_eq!(entry_bytes, self.entry_bytes);
+        let mut first = None;
+        let mut with_times = 0;
+        self.for_each(|entry| {
+            if let Some(next) = entry.next_field_expiry() {
+                with_times += 1;
+                first = Some(first.unwrap_or((next, entry.key())).min((next, entry.key())));
+            }
+        });
+        assert_eq!(self.field_expiries.len(), with_times);
+        assert_eq!(self.field_expiries.first(), first);
     }
 
     /// A block that holds entries.
@@ -518,9 +550,13 @@ impl Database {
         let mut bytes = 0;
         let phase = self.phase;
         let mut capture = self.capture.take();
+        let mut field_expiries = std::mem::take(&mut self.field_expiries);
         let rest = self.change(slot, |table, hasher| {
             table.expire(from, now, limit, looked_at, hasher, &mut |entry| {
                 bytes += entry.get().memory_bytes();
+                if !field_expiries.is_empty() {
+                    field_expiries.set(entry.get().key(), None);
+                }
                 if let Some(capture) = &mut capture
                     && entry.get().phase() != phase
                 {
@@ -530,6 +566,7 @@ impl Database {
             })
         });
         self.capture = capture;
+        self.field_expiries = field_expiries;
         self.entry_bytes -= bytes;
         rest
     }

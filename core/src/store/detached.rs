@@ -1,6 +1,7 @@
 //! Tables that were taken out of a database, to be freed bit by bit.
 
 use super::database::Block;
+use super::field_expiries::FieldExpiries;
 
 /// The former contents of a database. Dropping it frees all of it at once; [`Detached::drop_some`] does so in steps.
 pub struct Detached {
@@ -8,13 +9,19 @@ pub struct Detached {
     pub(super) blocks: Vec<Box<Block>>,
     pub(super) len: usize,
     pub(super) memory_bytes: usize,
+    pub(super) field_expiries: FieldExpiries,
 }
 
 impl Detached {
     /// One block.
     pub(super) fn of_block(block: Box<Block>) -> Detached {
         let len = block.tables.iter().map(|table| table.len()).sum();
-        Detached { blocks: vec![block], len, memory_bytes: 0 }
+        Detached {
+            blocks: vec![block],
+            len,
+            memory_bytes: 0,
+            field_expiries: FieldExpiries::default(),
+        }
     }
 
     /// Entries not freed yet.
@@ -23,7 +30,7 @@ impl Detached {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.blocks.is_empty() && self.field_expiries.is_empty()
     }
 
     /// Bytes that these tables and entries occupied when they were detached.
@@ -47,6 +54,6 @@ impl Detached {
             }
             self.blocks.pop();
         }
-        false
+        self.field_expiries.drop_some(left.max(1))
     }
 }

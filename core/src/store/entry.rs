@@ -256,6 +256,16 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// When the first field of a large hash expires, if one does.
+    #[inline]
+    pub(super) fn next_field_expiry(&self) -> Option<i64> {
+        if Kind::from_bits(self.header() >> KIND_SHIFT) != Kind::Hash {
+            return None;
+        }
+        let Value::Hash(hash) = self.value() else { return None };
+        hash.next_expiry()
+    }
+
     /// What OBJECT ENCODING says.
     pub fn encoding(&self) -> Encoding {
         let shape = self.shape();

@@ -15,7 +15,7 @@ thread_local! {
 const AT_ONCE: usize = 64;
 
 /// Takes a value that nobody uses any more.
-pub(super) fn discard(mut value: LargeValue) {
+pub fn discard(mut value: LargeValue) {
     if value.drop_some(AT_ONCE) {
         // A thread that is ending frees all of it.
         let _ = GARBAGE.try_with(|garbage| garbage.borrow_mut().push(value));

@@ -1,7 +1,11 @@
-//! What can be done to a collection whatever way it is kept, a type a file: packed or large, and when it changes from
-//! the one to the other.
+//! What can be done with a value, however it is kept: packed in its entry, or as a structure of its own.
 //!
-//! A value is read as a `store::Value`, and changed where it lies, as a `store::OwnedEntry`. Deliberately absent: keys,
-//! replies, effects; those are the commands' business.
+//! A type's file reads a [`Value`](crate::store::Value), changes an [`OwnedEntry`](crate::store::OwnedEntry), and turns
+//! the one form into the other where the limits say so.
+//!
+//! Deliberately absent: keys, arguments, replies, effects.
 
+pub mod hash;
+pub mod list;
+pub mod set;
 pub mod sorted_set;

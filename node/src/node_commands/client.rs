@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::client_commands::ClientType;
 use crate::connection::{Connection, Unblock};
 use crate::core::Core;
-use crate::pause::PauseMode;
+use crate::pause::{PauseBy, PauseMode};
 use crate::tasks::on_all_cores;
 
 pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
@@ -20,9 +20,7 @@ pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Resu
         NodeCommand::ClientKill => kill(&client, &args.args()).await,
         NodeCommand::ClientPause => pause(&client, &args.args()).await,
         NodeCommand::ClientUnpause => {
-            if !client.core.borrow().is_failing_over() {
-                on_all_cores(&client.core, Core::end_pause).await;
-            }
+            on_all_cores(&client.core, |core| core.end_pause(PauseBy::Client)).await;
             Ok(client.reply(|reply| reply.ok()))
         }
         NodeCommand::ClientUnblock => unblock(&client, &args.args()).await,
@@ -202,7 +200,8 @@ async fn pause(client: &Client, args: &Args<'_>) -> Result<Vec<u8>, Error> {
         return Err(Error::new("ERR timeout is out of range"));
     }
     let until_ms = client.core.borrow().now.mono_ms() + timeout_ms as u64;
-    on_all_cores(&client.core, move |core| core.start_pause(until_ms, mode)).await;
+    let start = move |core: &mut Core| core.start_pause(PauseBy::Client, until_ms, mode);
+    on_all_cores(&client.core, start).await;
     Ok(client.reply(|reply| reply.ok()))
 }
 

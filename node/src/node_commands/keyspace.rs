@@ -11,7 +11,8 @@ use ringfort_core::slot::{BLOCK_SLOTS, SLOTS};
 use ringfort_core::store::{Cursor, Detached};
 
 use crate::client::Client;
-use crate::tasks::on_all_cores;
+use crate::core::Core;
+use crate::tasks::{on_all_cores, on_core};
 use crate::transaction::on_shard;
 
 pub async fn run(client: Client, command: NodeCommand, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
@@ -80,12 +81,15 @@ async fn scan(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
             slot.block() * BLOCK_SLOTS..(slot.block() + 1) * BLOCK_SLOTS
         };
         let filter = options.filter.clone();
-        let part = move |core: &mut crate::core::Core| {
+        let part = move |core: &mut Core| {
             scan::scan_part(&mut core.shard, database, now, slots, &filter, &mut progress);
             progress
         };
         progress = if client.inside {
-            crate::tasks::on_core(&client.core, shard, part).await
+            let part = |core: &mut Core| (part(core), core.shard.effects.take());
+            let (progress, effects) = on_core(&client.core, shard, part).await;
+            client.add_effects(effects);
+            progress
         } else {
             on_shard(&client.core, shard, part).await
         };
@@ -124,10 +128,13 @@ async fn random_key(client: &Client) -> Result<Vec<u8>, Error> {
         // All keys of the drawn shard may be expired: then the next one is asked.
         for step in 0..sizes.len() {
             let shard = (first + step) % sizes.len();
-            found = crate::tasks::on_core(&client.core, shard, move |core| {
-                scan::random_key_part(&mut core.shard, database, now)
+            let (key, effects) = on_core(&client.core, shard, move |core| {
+                let key = scan::random_key_part(&mut core.shard, database, now);
+                (key, core.shard.effects.take())
             })
             .await;
+            client.add_effects(effects);
+            found = key;
             if found.is_some() {
                 break;
             }

@@ -18,6 +18,7 @@ use ringfort_core::command::{NodeCommand, Spec};
 use ringfort_core::error::Error;
 
 pub use info::process;
+pub use shutdown::Shutdown;
 
 use crate::client::Client;
 use crate::connection::Connection;

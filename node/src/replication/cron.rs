@@ -16,6 +16,7 @@ impl Core {
             self.update_restrictions();
             self.ping_replicas();
             self.trim_log();
+            self.start_scheduled_save();
             self.save_if_due();
         }
     }

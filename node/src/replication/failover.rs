@@ -10,7 +10,7 @@ use ringfort_replication::failover::{Action, Command, Replica, Stage};
 
 use crate::client::Client;
 use crate::core::Core;
-use crate::pause::PauseMode;
+use crate::pause::{PauseBy, PauseMode};
 use crate::tasks::{CoreHandle, on_all_cores};
 use crate::transaction::stop_all;
 
@@ -107,13 +107,16 @@ async fn run_actions(core: &CoreHandle) {
             None => return,
             Some(Action::Log(text)) => crate::notice!("{text}"),
             Some(Action::PauseWrites) => {
-                on_all_cores(core, |core| core.start_pause(u64::MAX, PauseMode::Write)).await;
+                let pause = |core: &mut Core| {
+                    core.start_pause(PauseBy::Failover, u64::MAX, PauseMode::Write)
+                };
+                on_all_cores(core, pause).await;
                 writes_settled(core).await;
                 let known = replicas(&replication);
                 lock(&replication.failover).handle_writes_paused(&known, replication.log.end());
             }
             Some(Action::ResumeWrites) => {
-                on_all_cores(core, Core::end_pause).await;
+                on_all_cores(core, |core| core.end_pause(PauseBy::Failover)).await;
             }
             Some(Action::BecomeReplica { host, port }) => {
                 super::follow(core, host, port, true).await;
@@ -155,7 +158,6 @@ pub async fn writes_settled(core: &CoreHandle) {
 }
 
 impl Core {
-    /// Whether a failover holds writes back, so that CLIENT UNPAUSE must not let them go.
     pub fn is_failing_over(&self) -> bool {
         lock(&self.shared.replication.failover).stage() != Stage::NoFailover
     }

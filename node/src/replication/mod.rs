@@ -66,10 +66,6 @@ pub struct Replication {
     pub idle_since_ms: AtomicU64,
     /// When replicas were last sent a PING.
     pub pinged_ms: AtomicU64,
-    /// How far a shutdown is; see SHUTDOWN.
-    pub shutdown: AtomicU8,
-    /// While a shutdown waits for replicas: until when, in milliseconds of the monotonic clock; else 0.
-    pub shutdown_deadline_ms: AtomicU64,
     pub failover: Mutex<Failover>,
 }
 
@@ -175,8 +171,6 @@ impl Replication {
             counters: Counters::default(),
             idle_since_ms: AtomicU64::new(0),
             pinged_ms: AtomicU64::new(0),
-            shutdown: AtomicU8::new(0),
-            shutdown_deadline_ms: AtomicU64::new(0),
             failover: Mutex::new(Failover::new()),
         }
     }

@@ -102,11 +102,9 @@ impl Core {
         let has = |bit| restrictions & bit != 0;
         let is_exec = matches!(spec.handler, Handler::Session(SessionCommand::Exec));
         let queued = connection.session.transaction.as_ref().filter(|_| is_exec);
-        let any = |flag: Flags| {
-            spec.flags.has(flag)
-                || queued.is_some_and(|all| all.queued.iter().any(|(spec, _)| spec.flags.has(flag)))
-        };
-        let writes = any(Flags::WRITE);
+        let queued = || queued.iter().flat_map(|all| all.queued.iter().map(|(spec, _)| *spec));
+        let all = || std::iter::once(spec).chain(queued());
+        let writes = all().any(|spec| spec.flags.has(Flags::WRITE));
         let is_ping = matches!(spec.handler, Handler::Session(SessionCommand::Ping));
         let follows = self.shared.replication.is_replica();
         if has(restriction::UNSAVED) && !follows && (writes || is_ping) {
@@ -118,11 +116,11 @@ impl Core {
         if has(restriction::READ_ONLY) && writes {
             return Err(Error::READ_ONLY);
         }
-        if has(restriction::STALE) && !spec.flags.has(Flags::STALE) && !is_exec {
+        if has(restriction::STALE) && !all().all(|spec| spec.flags.has(Flags::STALE)) {
             return Err(Error::PRIMARY_DOWN);
         }
-        if has(restriction::LOADING) && !is_exec {
-            self.check_loading(spec)?;
+        if has(restriction::LOADING) {
+            all().try_for_each(|spec| self.check_loading(spec))?;
         }
         Ok(())
     }

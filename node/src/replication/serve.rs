@@ -69,10 +69,15 @@ pub struct Waiting {
     pub replica: Arc<Replica>,
     /// It takes a payload that ends with a mark instead of having a length.
     pub eof: bool,
+    /// It can be told when fields of hashes expire.
+    pub field_times: bool,
     /// It asked by SYNC: it knows of no line before the payload.
     pub by_sync: bool,
     pub since_ms: u64,
 }
+
+/// From this version on, of those that replicas announce, they read the RDB of Valkey 9.
+pub const READS_FIELD_TIMES: [u8; 3] = [9, 0, 0];
 
 /// The replica's half of a connection.
 #[derive(Default)]
@@ -80,6 +85,8 @@ pub struct ReplicaSession {
     pub port: u16,
     pub announced_ip: Option<String>,
     pub capabilities: ReplicaCapabilities,
+    /// What it announced; zeros where it did not.
+    pub version: [u8; 3],
     /// It wants a snapshot and nothing behind it.
     pub rdb_only: bool,
     /// Shared with the other cores from PSYNC on.
@@ -221,6 +228,7 @@ impl Core {
                     ReplconfOption::Capabilities(more) => {
                         replica.capabilities = replica.capabilities.with(more);
                     }
+                    ReplconfOption::Version(version) => replica.version = version,
                     ReplconfOption::RdbOnly(only) => replica.rdb_only = only,
                     _ => {}
                 }
@@ -351,6 +359,7 @@ impl Core {
             generation: self.generation(index),
             replica: Arc::clone(&shared),
             eof,
+            field_times: replica.version >= READS_FIELD_TIMES,
             by_sync: !is_psync,
             since_ms: self.now.mono_ms(),
         };

@@ -117,6 +117,8 @@ struct Cut {
     /// There is a log that the offset belongs to.
     logged: bool,
     sizes: Vec<DatabaseSize>,
+    /// The RDB version that is written.
+    version: u16,
     dirty: u64,
     /// Positions in the log at the cut, as many as were asked for.
     readers: Vec<Option<Reader>>,
@@ -150,22 +152,37 @@ impl Still {
     }
 }
 
-/// Stops all shards, begins the snapshot on each, and reads the log's end. `log_it`: from here on there must be a log.
-async fn cut(core: &CoreHandle, options: snapshot::Options, log_it: bool, readers: usize) -> Cut {
+/// How a snapshot is taken.
+struct Taking {
+    options: snapshot::Options,
+    /// Its readers can be told when fields of hashes expire, so they are, where there are such fields.
+    field_times: bool,
+    /// From the cut on there must be a log.
+    log_it: bool,
+    /// Positions in the log to keep.
+    readers: usize,
+}
+
+/// Stops all shards, begins the snapshot on each, and reads the log's end.
+async fn cut(core: &CoreHandle, taking: Taking) -> Cut {
     let still = Still::begin(core).await;
-    let cut = cut_still(core, &still, options, log_it, readers).await;
+    let cut = cut_still(core, &still, taking).await;
     still.end(core).await;
     cut
 }
 
 /// [`cut`] for who holds the node still already.
-async fn cut_still(
-    core: &CoreHandle,
-    still: &Still,
-    options: snapshot::Options,
-    log_it: bool,
-    readers: usize,
-) -> Cut {
+async fn cut_still(core: &CoreHandle, still: &Still, taking: Taking) -> Cut {
+    let Taking { mut options, field_times, log_it, readers } = taking;
+    if field_times {
+        let has_times = |core: &mut Core| {
+            core.shard.databases.iter().any(|database| !database.field_expiries().is_empty())
+        };
+        if on_all_cores(core, has_times).await.contains(&true) {
+            options.format.version = writer::FIELD_TIMES_VERSION;
+        }
+    }
+    let version = options.format.version;
     let replication = Arc::clone(&core.borrow().shared.replication);
     // Not whether it is about to follow somebody: whose effects the log holds changes with all shards stopped.
     let primary = !core.borrow().shard.settings.is_replica;
@@ -206,7 +223,7 @@ async fn cut_still(
     report.cuts += 1;
     report.keys_done = 0;
     report.keys_total = sizes.iter().map(|size| size.keys).sum();
-    Cut { offset, replid, database, logged, sizes, dirty, readers }
+    Cut { offset, replid, database, logged, sizes, version, dirty, readers }
 }
 
 /// Claims the streamer; `false`: a snapshot is under way.
@@ -241,9 +258,9 @@ pub fn release(core: &CoreHandle) {
 }
 
 impl Cut {
-    fn header(&self, core: &Core, version: u16) -> Vec<u8> {
+    fn header(&self, core: &Core) -> Vec<u8> {
         let mut out = Vec::new();
-        writer::write_header(&mut out, version);
+        writer::write_header(&mut out, self.version);
         let replication = self.logged.then(|| writer::ReplicationFacts {
             stream_database: self.database.unwrap_or(0),
             replid: self.replid.as_str(),
@@ -261,10 +278,10 @@ impl Cut {
 }
 
 /// Streams a snapshot to `takers` and returns when every shard has brought its part.
-async fn stream(core: &CoreHandle, cut: Cut, takers: Vec<TakerKind>, version: u16, mark: [u8; 40]) {
+async fn stream(core: &CoreHandle, cut: Cut, takers: Vec<TakerKind>, mark: [u8; 40]) {
     let answer = {
         let mut core = core.borrow_mut();
-        let header = cut.header(&core, version);
+        let header = cut.header(&core);
         let checksum = core.config.persistence.rdbchecksum.then_some(0);
         let (done, answer) = core.calls.expect();
         let takers =
@@ -491,9 +508,14 @@ impl Core {
         });
     }
 
-    /// The RDB version to write. Strings need none that is newer, whatever the reader announces.
+    /// The RDB version to write, but where fields of hashes expire. Nothing else needs one that is newer, whatever the
+    /// reader announces.
     pub fn rdb_version(&self) -> u16 {
-        writer::version(self.config.persistence.rdb_compat == crate::config::RdbCompat::Nine)
+        writer::version(self.is_rdb_compat_9())
+    }
+
+    fn is_rdb_compat_9(&self) -> bool {
+        self.config.persistence.rdb_compat == crate::config::RdbCompat::Nine
     }
 }
 
@@ -503,6 +525,8 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
         waiters.into_iter().partition(|waiting| diskless && waiting.eof);
     let version = core.borrow().rdb_version();
     let count = streamed.len() + filed.len();
+    let field_times = !core.borrow().is_rdb_compat_9()
+        && streamed.iter().chain(&filed).all(|waiting| waiting.field_times);
     let options = {
         let core = core.borrow();
         let target = if streamed.is_empty() { "disk" } else { "replicas sockets" };
@@ -513,7 +537,7 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
             now: core.now.wall_ms,
         }
     };
-    let mut cut = cut(&core, options, true, count).await;
+    let mut cut = cut(&core, Taking { options, field_times, log_it: true, readers: count }).await;
     let mut readers = std::mem::take(&mut cut.readers).into_iter();
     let replication = Arc::clone(&core.borrow().shared.replication);
     let mark = crate::start::random_hex();
@@ -549,7 +573,7 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
         takers.push(TakerKind::File(Some(sink)));
         file = Some((answer, path));
     }
-    stream(&core, cut, takers, version, mark).await;
+    stream(&core, cut, takers, mark).await;
     if let Some((answer, path)) = file {
         let done: Done = *answer.await.downcast().expect("a file's outcome");
         let opened =
@@ -615,7 +639,7 @@ pub async fn save_before_all(core: &CoreHandle) -> Result<(), String> {
 
 /// Saves for who has the streamer. `still`: the node is held still already.
 pub async fn save_claimed(core: &CoreHandle, still: Option<&Still>) -> Result<(), String> {
-    let (options, path, version, started_ms) = {
+    let (taking, path, started_ms) = {
         let core = core.borrow();
         let persistence = &core.config.persistence;
         let options = snapshot::Options {
@@ -627,15 +651,17 @@ pub async fn save_claimed(core: &CoreHandle, still: Option<&Still>) -> Result<()
         let mut report = lock(&core.shared.replication.snapshot);
         report.saving_since_ms = Some(core.now.mono_ms());
         report.last_try_s = core.now.wall_ms / 1000;
-        (options, path, core.rdb_version(), core.now.mono_ms())
+        let field_times = !core.is_rdb_compat_9();
+        let taking = Taking { options, field_times, log_it: false, readers: 0 };
+        (taking, path, core.now.mono_ms())
     };
     let cut = match still {
-        Some(still) => cut_still(core, still, options, false, 0).await,
-        None => cut(core, options, false, 0).await,
+        Some(still) => cut_still(core, still, taking).await,
+        None => cut(core, taking).await,
     };
     let dirty = cut.dirty;
     let (sink, answer) = file_taker(&mut core.borrow_mut(), path);
-    stream(core, cut, vec![TakerKind::File(Some(sink))], version, [0; 40]).await;
+    stream(core, cut, vec![TakerKind::File(Some(sink))], [0; 40]).await;
     let done: Done = *answer.await.downcast().expect("a file's outcome");
     let core = core.borrow();
     let replication = Arc::clone(&core.shared.replication);
@@ -677,7 +703,8 @@ impl Core {
         true
     }
 
-    fn start_scheduled_save(&mut self) {
+    /// A BGSAVE that could not begin at once, inside of EXEC or because of a full sync.
+    pub fn start_scheduled_save(&mut self) {
         let scheduled = std::mem::take(&mut lock(&self.shared.replication.snapshot).scheduled);
         if scheduled && !self.start_save() {
             lock(&self.shared.replication.snapshot).scheduled = true;

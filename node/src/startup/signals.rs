@@ -17,9 +17,15 @@ pub enum ShutdownSignal {
     Int = 2,
 }
 
+impl ShutdownSignal {
+    fn from_number(number: u8) -> Option<Self> {
+        [ShutdownSignal::Term, ShutdownSignal::Int].into_iter().find(|one| *one as u8 == number)
+    }
+}
+
 impl std::fmt::Debug for Signals {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Signals").field("pending", &self.pending()).finish_non_exhaustive()
+        out.debug_struct("Signals").field("pending", &self.shared.pending).finish_non_exhaustive()
     }
 }
 
@@ -33,8 +39,10 @@ pub struct Signals {
 
 #[derive(Default)]
 struct Shared {
-    /// Zero, or the [`ShutdownSignal`] that came last.
-    pending: AtomicU8,
+    /// Zero, or the [`ShutdownSignal`] that came last and nobody took.
+    news: AtomicU8,
+    /// What a signal asked for is under way.
+    pending: AtomicBool,
     wakers: Mutex<Vec<Waker>>,
 }
 
@@ -61,24 +69,24 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The signal that asked for a shutdown, if one did. One load.
-    pub fn pending(&self) -> Option<ShutdownSignal> {
-        match self.shared.pending.load(Ordering::Acquire) {
-            0 => None,
-            1 => Some(ShutdownSignal::Term),
-            _ => Some(ShutdownSignal::Int),
+    /// The signal that asks for a shutdown, once. One load while there is none.
+    pub fn take(&self) -> Option<ShutdownSignal> {
+        if self.shared.news.load(Ordering::Acquire) == 0 {
+            return None;
         }
+        ShutdownSignal::from_number(self.shared.news.swap(0, Ordering::AcqRel))
     }
 
-    /// Forgets the request: the shutdown was refused, and the next signal asks anew.
+    /// The shutdown was refused or called off: the next signal asks anew, a SIGINT too.
     pub fn clear(&self) {
-        self.shared.pending.store(0, Ordering::Release);
+        self.shared.pending.store(false, Ordering::Release);
     }
 
-    /// Runs `waker` on the signals' thread for every signal from now on, and at once if one is pending.
+    /// Runs `waker` on the signals' thread for every signal from now on, and at once if nobody took the last one.
     pub fn on_shutdown(&self, waker: impl Fn(ShutdownSignal) + Send + 'static) {
         let mut wakers = self.wakers();
-        if let Some(signal) = self.pending() {
+        let news = self.shared.news.load(Ordering::Acquire);
+        if let Some(signal) = ShutdownSignal::from_number(news) {
             waker(signal);
         }
         wakers.push(Box::new(waker));
@@ -90,11 +98,12 @@ impl Signals {
 
     fn hear(&self, signal: ShutdownSignal) {
         let wakers = self.wakers();
-        let before = self.shared.pending.swap(signal as u8, Ordering::AcqRel);
-        if before != 0 && signal == ShutdownSignal::Int {
+        let again = self.shared.pending.swap(true, Ordering::AcqRel);
+        if again && signal == ShutdownSignal::Int {
             crate::warning!("You insist... exiting now.");
             std::process::exit(1);
         }
+        self.shared.news.store(signal as u8, Ordering::Release);
         let name = if signal == ShutdownSignal::Int { "SIGINT" } else { "SIGTERM" };
         crate::warning!("Received {name} scheduling shutdown...");
         for waker in &*wakers {
@@ -118,8 +127,11 @@ mod tests {
         let (late, hears_late) = mpsc::channel();
         signals.on_shutdown(move |signal| late.send(signal).unwrap());
         assert_eq!(hears_late.try_recv(), Ok(ShutdownSignal::Term));
-        assert_eq!(signals.pending(), Some(ShutdownSignal::Term));
+        assert_eq!(signals.take(), Some(ShutdownSignal::Term));
+        assert_eq!(signals.take(), None);
+        // Refused: the next one asks, and does not insist.
         signals.clear();
-        assert_eq!(signals.pending(), None);
+        signals.hear(ShutdownSignal::Int);
+        assert_eq!(signals.take(), Some(ShutdownSignal::Int));
     }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::bit_commands::bits;
 use super::client::{Client, frame, show};
+use super::hash_commands::hashes;
 use super::key_commands::{keys, transactions};
+use super::list_commands::lists;
 use super::node::{Node, Start, eventually, info_field};
 use super::random::Random;
 use super::reply::Reply;
@@ -188,7 +190,7 @@ fn differences(primary: &Node, replica: &Node) -> String {
     text
 }
 
-/// Writes random commands to a node until it is stopped: strings, bits, keys, several databases,
+/// Writes random commands to a node until it is stopped: strings, bits, keys, lists, several databases,
 /// transactions, keys that expire soon, and keys enough that a snapshot takes a moment.
 pub struct Writer {
     stop: Arc<AtomicBool>,
@@ -243,7 +245,8 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
     let mut random = Random::new(seed);
     clients[2].run("SELECT 9");
     while !stop.load(Ordering::Relaxed) {
-        let generator = *random.pick(&[strings, bits, keys, transactions, sorted_set_writes]);
+        let generator =
+            *random.pick(&[strings, bits, keys, lists, hashes, transactions, sorted_set_writes]);
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();
@@ -367,6 +370,8 @@ pub struct Stopped {
 impl Stopped {
     pub fn stop(node: &Node) -> Stopped {
         signal(node.pid(), "STOP");
+        // One thread takes the signal and stops the others, which on a busy machine go on for some milliseconds.
+        eventually("all threads stop", || has_stopped(node.pid()).then_some(()));
         Stopped { pid: node.pid() }
     }
 }
@@ -375,6 +380,15 @@ impl Drop for Stopped {
     fn drop(&mut self) {
         signal(self.pid, "CONT");
     }
+}
+
+fn has_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("list a process's threads");
+    threads.flatten().all(|thread| {
+        // A thread that has ended meanwhile does nothing either.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+    })
 }
 
 fn signal(pid: u32, name: &str) {

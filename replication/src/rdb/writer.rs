@@ -11,6 +11,9 @@ pub const VERSION: u16 = 10;
 /// What Redis 5 and 6 read.
 pub const COMPATIBLE_VERSION: u16 = 9;
 
+/// What Valkey 9 reads, which has a type for hashes whose fields expire: written only where there are some.
+pub const FIELD_TIMES_VERSION: u16 = 80;
+
 /// The version to write, to a file or to a peer of which nothing is known. `rdb_compat_9`: the setting `rdb-compat 9`.
 pub fn version(rdb_compat_9: bool) -> u16 {
     if rdb_compat_9 { COMPATIBLE_VERSION } else { VERSION }
@@ -38,7 +41,11 @@ pub struct ReplicationFacts<'a> {
 
 /// Appends magic and version, with which an RDB begins.
 pub fn write_header(out: &mut Vec<u8>, version: u16) {
-    out.extend_from_slice(format!("REDIS{version:04}").as_bytes());
+    let header = match version {
+        FIELD_TIMES_VERSION.. => format!("VALKEY{version:03}"),
+        _ => format!("REDIS{version:04}"),
+    };
+    out.extend_from_slice(header.as_bytes());
 }
 
 /// Appends one fact.

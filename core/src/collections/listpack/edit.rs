@@ -1,6 +1,6 @@
 //! Changing a listpack in place.
 
-use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Listpack};
+use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Listpack, Needle};
 use crate::collections::buffer::Buffer;
 
 /// A listpack that can be changed, wherever it lies.
@@ -65,6 +65,39 @@ impl<'b, B: Buffer> ListpackMut<'b, B> {
         removed
     }
 
+    /// Removes what is `needle`: of the elements that are, `kept` stay at the front, then up to `count` go. Gives how
+    /// many went. Each other element moves once at most.
+    pub fn remove_matching(&mut self, needle: &Needle, kept: usize, count: usize) -> usize {
+        let view = self.view();
+        let mut found = view.find_needle(view.first(), needle, 0);
+        for _ in 0..kept {
+            found = found.and_then(|position| view.find_needle(view.next(position), needle, 0));
+        }
+        let (Some(first), 1..) = (found, count) else { return 0 };
+        // What stays and was looked at ends at `to`; what was not looked at begins at `from`.
+        let (mut to, mut from, mut removed) = (first, view.next(first), 1);
+        while removed < count {
+            let view = self.view();
+            let Some(next) = view.find_needle(from, needle, 0) else { break };
+            let behind = view.next(next);
+            self.buffer.bytes_mut().copy_within(from..next, to);
+            (to, from, removed) = (to + (next - from), behind, removed + 1);
+        }
+        self.exchange(to..from, removed, &[]);
+        removed
+    }
+
+    /// Appends `count` elements that are laid out as in another listpack.
+    pub fn append_raw(&mut self, elements: &[u8], count: usize) {
+        let end = self.view().end();
+        self.buffer.splice(end, 0, elements.len());
+        let bytes = self.buffer.bytes_mut();
+        bytes[end..end + elements.len()].copy_from_slice(elements);
+        let total = bytes.len() as u32;
+        bytes[..4].copy_from_slice(&total.to_le_bytes());
+        self.change_count(0, count);
+    }
+
     /// Replaces the `removed` elements between two positions by others, in one move. Gives the position behind those.
     #[inline]
     pub fn exchange(
@@ -117,10 +150,12 @@ mod tests {
         Remove(usize),
         RemoveMany(usize, usize),
         Exchange(usize, usize, Vec<Vec<u8>>),
+        RemoveMatching(Vec<u8>, usize, usize),
     }
 
     fn text() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
+            (0u8..3).prop_map(|digit| vec![b'0' + digit]),
             (0u32..64, any::<i64>())
                 .prop_map(|(shift, value)| (value >> shift).to_string().into_bytes()),
             prop::collection::vec(any::<u8>(), 0..4),
@@ -140,6 +175,8 @@ mod tests {
             (at.clone(), 0usize..4).prop_map(|(at, count)| Edit::RemoveMany(at, count)),
             (at, 0usize..3, prop::collection::vec(text(), 0..3))
                 .prop_map(|(at, removed, texts)| Edit::Exchange(at, removed, texts)),
+            (text(), 0usize..3, 0usize..4)
+                .prop_map(|(text, kept, count)| Edit::RemoveMatching(text, kept, count)),
         ]
     }
 
@@ -185,6 +222,15 @@ mod tests {
                 let inserted = texts.len();
                 model.splice(at..at + removed, texts);
                 assert_eq!(behind, seek(listpack.view(), at + inserted));
+            }
+            Edit::RemoveMatching(text, kept, count) => {
+                let removed = listpack.remove_matching(&Needle::new(&text), kept, count);
+                let (mut seen, before) = (0, model.len());
+                model.retain(|other| {
+                    seen += usize::from(*other == text);
+                    *other != text || seen <= kept || seen > kept + count
+                });
+                assert_eq!(removed, before - model.len());
             }
             Edit::Replace(..) | Edit::Remove(_) => {}
         }

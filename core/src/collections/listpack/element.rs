@@ -53,6 +53,14 @@ impl<'a> Element<'a> {
         }
     }
 
+    #[inline]
+    fn integer_stored(self) -> Option<i64> {
+        match self {
+            Element::Bytes(_) => None,
+            Element::Integer(integer) => Some(integer),
+        }
+    }
+
     /// Whether this is the element whose text is `text`.
     #[inline]
     pub fn is(self, text: &[u8]) -> bool {
@@ -100,16 +108,101 @@ impl<'a> Element<'a> {
     /// The element at the beginning of `bytes`.
     #[inline]
     pub(super) fn read(bytes: &'a [u8]) -> Element<'a> {
+        Element::read_stored(bytes).0
+    }
+
+    /// The element at the beginning of `bytes`, and the bytes that it takes all told.
+    #[inline]
+    pub(super) fn read_stored(bytes: &'a [u8]) -> (Element<'a>, usize) {
         let first = bytes[0];
         match first {
-            0..0x80 => Element::Integer(first.into()),
-            0x80..0xc0 => Element::Bytes(&bytes[1..][..usize::from(first & 0x3f)]),
+            0..0x80 => (Element::Integer(first.into()), 2),
+            0x80..0xc0 => {
+                let len = usize::from(first & 0x3f);
+                (Element::Bytes(&bytes[1..][..len]), len + 2)
+            }
             0xe0..=0xf0 => {
                 let header = if first == 0xf0 { 5 } else { 2 };
-                Element::Bytes(&bytes[header..content_bytes(bytes)])
+                let content = content_bytes(bytes);
+                (Element::Bytes(&bytes[header..content]), content + back_length_bytes(content))
             }
-            _ => Element::Integer(read_integer(bytes)),
+            _ => (Element::Integer(read_integer(bytes)), STORED_BYTES[usize::from(first)].into()),
         }
+    }
+}
+
+/// A text that many elements are compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Needle<'n> {
+    text: &'n [u8],
+    /// What it canonically spells. No element that is an integer has to be turned into text.
+    integer: Option<i64>,
+}
+
+impl<'n> Needle<'n> {
+    #[inline]
+    pub fn new(text: &'n [u8]) -> Needle<'n> {
+        Needle { text, integer: Element::of(text).integer_stored() }
+    }
+
+    #[inline]
+    pub fn is(&self, element: Element) -> bool {
+        match element {
+            Element::Bytes(bytes) => self.is_text(bytes),
+            Element::Integer(integer) => self.integer == Some(integer),
+        }
+    }
+
+    /// Whether it is the element at the beginning of `bytes`.
+    #[inline]
+    pub(super) fn is_at(&self, bytes: &[u8]) -> bool {
+        match bytes[0] {
+            first @ 0x80..0xc0 => {
+                let len = usize::from(first & 0x3f);
+                len == self.text.len() && self.is_text(&bytes[1..][..len])
+            }
+            0..0x80 | 0xc0..0xe0 | 0xf1.. if self.integer.is_none() => false,
+            _ => self.is(Element::read(bytes)),
+        }
+    }
+
+    /// Texts in one collection often begin alike and seldom end alike.
+    #[inline]
+    fn is_text(&self, bytes: &[u8]) -> bool {
+        bytes.len() == self.text.len() && bytes.last() == self.text.last() && bytes == self.text
+    }
+}
+
+/// The bytes that an element takes all told, by its first byte; 0 where that does not say it.
+const STORED_BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut first = 0;
+    while first < 256 {
+        bytes[first] = match first {
+            0..0x80 => 2,
+            0x80..0xc0 => (first - 0x80) as u8 + 2,
+            0xc0..0xe0 => 3,
+            0xe0..=0xf0 => 0,
+            0xf1 => 4,
+            0xf2 => 5,
+            0xf3 => 6,
+            0xf4 => 10,
+            _ => 2,
+        };
+        first += 1;
+    }
+    bytes
+};
+
+/// The bytes that the element at the beginning of `bytes` takes all told.
+#[inline]
+pub(super) fn stored_bytes(bytes: &[u8]) -> usize {
+    match STORED_BYTES[usize::from(bytes[0])] {
+        0 => {
+            let content = content_bytes(bytes);
+            content + back_length_bytes(content)
+        }
+        stored => stored.into(),
     }
 }
 
@@ -188,6 +281,13 @@ fn write_integer(integer: i64, out: &mut [u8]) -> usize {
 
 #[inline]
 fn read_integer(bytes: &[u8]) -> i64 {
+    // Widths that vary would be guessed wrong, so all of them are read as eight bytes wherever there are so many.
+    if let [first @ 0xf1..=0xf4, rest @ ..] = bytes
+        && let Some(eight) = rest.first_chunk()
+    {
+        let shift = [48, 40, 32, 0][usize::from(first - 0xf1)];
+        return i64::from_le_bytes(*eight) << shift >> shift;
+    }
     match bytes[0] {
         // Thirteen bits: their sign is moved to the top and back again.
         first @ 0xc0..0xe0 => (i64::from(first & 0x1f) << 8 | i64::from(bytes[1])) << 51 >> 51,

@@ -25,7 +25,7 @@ mod validate;
 mod view;
 
 pub use edit::ListpackMut;
-pub use element::Element;
+pub use element::{Element, Needle};
 pub use validate::{Invalid, validate};
 pub use view::{Iter, Listpack};
 

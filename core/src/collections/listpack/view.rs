@@ -1,8 +1,7 @@
 //! Reading a listpack: by position, by index, from either end, and finding a text.
 
-use super::element::{back_length_bytes, content_bytes, read_back_length};
-use super::{COUNT_UNKNOWN, Element, HEADER_BYTES};
-use crate::number;
+use super::element::{read_back_length, stored_bytes};
+use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, Needle};
 
 /// A listpack that is trusted.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +61,7 @@ impl<'a> Listpack<'a> {
     /// The position behind the element at `position`, which must not be the end.
     #[inline]
     pub fn next(self, position: usize) -> usize {
-        let content = content_bytes(&self.bytes[position..]);
-        position + content + back_length_bytes(content)
+        position + stored_bytes(&self.bytes[position..])
     }
 
     /// The position before `position`, which must not be the first.
@@ -119,19 +117,17 @@ impl<'a> Listpack<'a> {
 
     /// The position of the first element that is `text`, of those at `from` and then each behind `skipped` others.
     /// So `find(first, field, 1)` looks at the fields of field and value pairs.
+    #[inline]
     pub fn find(self, from: usize, text: &[u8], skipped: usize) -> Option<usize> {
+        self.find_needle(from, &Needle::new(text), skipped)
+    }
+
+    /// The same for a text that is looked for in several listpacks.
+    pub fn find_needle(self, from: usize, needle: &Needle, skipped: usize) -> Option<usize> {
         let end = self.end();
-        let integer = match text {
-            [b'0'..=b'9' | b'-', ..] => number::parse_integer(text),
-            _ => None,
-        };
         let mut position = from;
         while position < end {
-            let found = match self.at(position) {
-                Element::Bytes(bytes) => bytes == text,
-                Element::Integer(other) => integer == Some(other),
-            };
-            if found {
+            if needle.is_at(&self.bytes[position..]) {
                 return Some(position);
             }
             position = self.next(position);
@@ -202,8 +198,8 @@ impl<'a> Iterator for Iter<'a> {
         if self.front >= self.back {
             return None;
         }
-        let element = self.listpack.at(self.front);
-        self.front = self.listpack.next(self.front);
+        let (element, bytes) = Element::read_stored(&self.listpack.bytes[self.front..]);
+        self.front += bytes;
         Some(element)
     }
 }

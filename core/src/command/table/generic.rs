@@ -1,8 +1,25 @@
 //! The commands on keys of any type: removal, expiry, names, walks.
 
 use crate::command::build::*;
-use crate::command::spec::{Argument, KeySpec, NodeCommand, SessionCommand, Spec, Split};
-use crate::commands::{dump, expire, keys, object};
+use crate::command::spec::{Argument, Find, KeySpec, NodeCommand, SessionCommand, Spec, Split};
+use crate::commands::{dump, expire, keys, object, sort};
+
+const SORT_BY: Argument =
+    pattern("by-pattern").display("pattern").key_spec(1).token("BY").optional();
+const SORT_LIMIT: Argument =
+    block("limit", &[integer("offset"), integer("count")]).token("LIMIT").optional();
+const SORT_GET: Argument = pattern("get-pattern")
+    .display("pattern")
+    .key_spec(1)
+    .token("GET")
+    .optional()
+    .multiple()
+    .multiple_token();
+const SORT_ORDER: Argument =
+    one_of("order", &[token("asc", "ASC"), token("desc", "DESC")]).optional();
+const SORT_ALPHA: Argument = token("sorting", "ALPHA").optional();
+const SORT_COST: &str =
+    "O(N+M*log(M)), N the number of elements, M the number returned; O(N) if unsorted";
 
 pub const COMMANDS: &[Spec] = &[
     Spec::new("del", -2)
@@ -170,6 +187,42 @@ pub const COMMANDS: &[Spec] = &[
         .keys(&[KeySpec::at(1, "RW access update")])
         .arguments(&[KEY, integer("db")])
         .docs("1.0.0", "O(1)", "Moves a key to another database."),
+    Spec::new("sort", -2)
+        .run(sort::sort)
+        .flags("write denyoom movablekeys")
+        .acl("set sortedset list dangerous")
+        .keys(&[
+            KeySpec::at(1, "RO access"),
+            KeySpec::unknown("RO access", Find::Unknown)
+                .notes("of BY and GET, whose patterns are filled in with the elements"),
+            KeySpec::unknown("OW update", Find::SortDestination)
+                .notes("of STORE, which may stand anywhere among the options"),
+        ])
+        .arguments(&[
+            KEY,
+            SORT_BY,
+            SORT_LIMIT,
+            SORT_GET,
+            SORT_ORDER,
+            SORT_ALPHA,
+            key("destination").key_spec(2).token("STORE").optional(),
+        ])
+        .docs(
+            "1.0.0",
+            SORT_COST,
+            "Puts a list, a set or a sorted set in order, and replies with it or stores it as a list.",
+        ),
+    Spec::new("sort_ro", -2)
+        .run(sort::sort_ro)
+        .flags("readonly movablekeys")
+        .acl("set sortedset list dangerous")
+        .keys(&[
+            KeySpec::at(1, "RO access"),
+            KeySpec::unknown("RO access", Find::Unknown)
+                .notes("of BY and GET, whose patterns are filled in with the elements"),
+        ])
+        .arguments(&[KEY, SORT_BY, SORT_LIMIT, SORT_GET, SORT_ORDER, SORT_ALPHA])
+        .docs("7.0.0", SORT_COST, "Replies with a list, a set or a sorted set in order."),
     Spec::new("dump", 2)
         .run(dump::dump)
         .flags("readonly")

@@ -15,6 +15,7 @@ use ringfort_core::error::Error;
 use crate::client::Client;
 use crate::config::{Config, Percentiles, REDIS_VERSION, RINGFORT_VERSION};
 use crate::core::Core;
+use crate::replication::lock;
 use gather::Summary;
 
 /// Sections in the order of a whole INFO; those of `default` first.
@@ -164,8 +165,7 @@ impl Info<'_> {
             "config_file": file.unwrap_or_default(),
             "io_threads_active": u8::from(self.core.cores > 1),
         );
-        let deadline_ms = self.core.shared.replication.shutdown_deadline_ms.load(Relaxed);
-        if deadline_ms > 0 {
+        if let Some(deadline_ms) = lock(&self.core.shared.shutdown).deadline_ms {
             let left_ms = deadline_ms.saturating_sub(self.core.now.mono_ms());
             fields!(text, "shutdown_in_milliseconds": left_ms);
         }
@@ -301,6 +301,7 @@ impl Info<'_> {
             "sync_partial_ok": counters.sync_partial_ok.load(Relaxed),
             "sync_partial_err": counters.sync_partial_err.load(Relaxed),
             "expired_keys": shard.expired_keys,
+            "expired_fields": shard.expired_fields,
             "expired_stale_perc": "0.00",
             "expired_time_cap_reached_count": shard.expired_time_cap_reached,
             "expire_cycle_cpu_milliseconds": shard.expire_cycle_cpu_us / 1000,

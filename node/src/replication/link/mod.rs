@@ -32,8 +32,9 @@ use super::load::Loader;
 use super::{Loading, Replication};
 use receive::{Receive, Sink};
 
-/// What a primary may be told of our version: the highest dialect that we read (Valkey looks at it).
-const ANNOUNCED_VERSION: &str = "8.1.0";
+/// What a primary may be told of our version: the highest dialect that we read (Valkey looks at it, and so do we: see
+/// [`super::serve::READS_FIELD_TIMES`]).
+const ANNOUNCED_VERSION: &str = "9.0.0";
 
 /// Between two attempts to link, in milliseconds; doubled after each that failed for what the primary sent.
 pub const RETRY_MS: u64 = 1000;
