@@ -88,8 +88,10 @@ mod check {
         for mut waiter in clients(node, 4) {
             for mut pusher in clients(node, 3) {
                 block(node, &mut waiter, "BLPOP list 0");
-                let replies =
-                    pusher.pipeline(&[vec!["RPUSH", "list", "a", "b"], vec!["LRANGE", "list", "0", "-1"]]);
+                let replies = pusher.pipeline(&[
+                    vec!["RPUSH", "list", "a", "b"],
+                    vec!["LRANGE", "list", "0", "-1"],
+                ]);
                 assert_eq!(replies, [Reply::Integer(2), texts(&["b"])]);
                 assert_eq!(waiter.read(), texts(&["list", "a"]));
                 assert_eq!(pusher.run("DEL list"), Reply::Integer(1));
@@ -239,10 +241,7 @@ mod check {
             for destination in KEYS.into_iter().filter(|destination| *destination != source) {
                 block(node, &mut last, &format!("BLPOP {destination} 0"));
                 block(node, &mut mover, &format!("BLMOVE {source} {destination} RIGHT LEFT 0"));
-                assert_eq!(
-                    node.connect().run(&format!("RPUSH {source} a b")),
-                    Reply::Integer(2)
-                );
+                assert_eq!(node.connect().run(&format!("RPUSH {source} a b")), Reply::Integer(2));
                 assert_eq!(mover.read(), Reply::bulk("b"));
                 // What was moved is for the next one.
                 assert_eq!(last.read(), texts(&[destination, "b"]));
@@ -357,7 +356,9 @@ mod check {
     pub fn every_type_has_its_waits(node: &Node) {
         let mut client = node.connect();
         let mut waiter = node.connect();
-        let pair = |key: &str, members: Vec<Reply>| Reply::Array(vec![Reply::bulk(key), Reply::Array(members)]);
+        let pair = |key: &str, members: Vec<Reply>| {
+            Reply::Array(vec![Reply::bulk(key), Reply::Array(members)])
+        };
         for key in ["k:0", "k:1", "k:2"] {
             block(node, &mut waiter, "BZPOPMIN k:0 k:1 k:2 0");
             client.run(&format!("ZADD {key} 2 b 1 a"));
@@ -388,9 +389,8 @@ mod check {
             block(node, reader, "XREAD BLOCK 0 STREAMS k:0 k:1 k:2 $ $ $");
         }
         client.run("XADD k:1 2-1 f new");
-        let entry = |id: &str, value: &str| {
-            Reply::Array(vec![Reply::bulk(id), texts(&["f", value])])
-        };
+        let entry =
+            |id: &str, value: &str| Reply::Array(vec![Reply::bulk(id), texts(&["f", value])]);
         let stream = |key: &str, entries: Vec<Reply>| {
             Reply::Array(vec![Reply::Array(vec![Reply::bulk(key), Reply::Array(entries)])])
         };
@@ -401,21 +401,14 @@ mod check {
         client.run("XGROUP CREATE k:0 g $ MKSTREAM");
         client.run("XGROUP CREATE k:2 g $ MKSTREAM");
         for (at, reader) in readers.iter_mut().enumerate() {
-            block(
-                node,
-                reader,
-                &format!("XREADGROUP GROUP g c{at} BLOCK 0 STREAMS k:0 k:2 > >"),
-            );
+            block(node, reader, &format!("XREADGROUP GROUP g c{at} BLOCK 0 STREAMS k:0 k:2 > >"));
         }
         // Of a group one consumer.
         for (at, reader) in readers.iter_mut().enumerate() {
             let key = if at == 1 { "k:2" } else { "k:0" };
             client.run(&format!("XADD {key} {}-1 f v{at}", at + 5));
             let value = format!("v{at}");
-            assert_eq!(
-                reader.read(),
-                stream(key, vec![entry(&format!("{}-1", at + 5), &value)])
-            );
+            assert_eq!(reader.read(), stream(key, vec![entry(&format!("{}-1", at + 5), &value)]));
         }
         assert_eq!(client.run("XLEN k:0"), Reply::Integer(2));
         block(node, &mut readers[0], "XREADGROUP GROUP g c BLOCK 0 STREAMS k:0 >");
