@@ -217,11 +217,13 @@ mod tests {
         ] {
             check(&mut test, line, reply);
         }
-        let list = sealed(b"\x01\x00".to_vec(), 10);
+        let module = sealed(b"\x07\x00".to_vec(), 10);
         assert_eq!(
-            restore(&mut test, "RESTORE a 0 $ REPLACE", &list),
-            "-ERR Bad data format: list (RDB type 1) is not supported yet"
+            restore(&mut test, "RESTORE a 0 $ REPLACE", &module),
+            "-ERR Bad data format: module value (RDB type 7) is not supported yet"
         );
+        let empty = sealed(b"\x01\x00".to_vec(), 10);
+        assert_eq!(restore(&mut test, "RESTORE a 0 $ REPLACE", &empty), "-ERR Bad data format");
         let cut = sealed(b"\x00\x05hell".to_vec(), 10);
         assert_eq!(restore(&mut test, "RESTORE b 0 $", &cut), "-ERR Bad data format");
         test.check(&[("GET a", "\"1\"")]);
