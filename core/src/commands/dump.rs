@@ -222,6 +222,8 @@ mod tests {
             restore(&mut test, "RESTORE a 0 $ REPLACE", &module),
             "-ERR Bad data format: module value (RDB type 7) is not supported yet"
         );
+        let empty = sealed(b"\x01\x00".to_vec(), 10);
+        assert_eq!(restore(&mut test, "RESTORE a 0 $ REPLACE", &empty), "-ERR Bad data format");
         let cut = sealed(b"\x00\x05hell".to_vec(), 10);
         assert_eq!(restore(&mut test, "RESTORE b 0 $", &cut), "-ERR Bad data format");
         test.check(&[("GET a", "\"1\"")]);
