@@ -12,6 +12,7 @@ mod buckets;
 pub mod buffer;
 pub mod hash;
 mod hash_index;
+pub mod hyperloglog;
 pub mod intset;
 pub mod limits;
 pub mod list;

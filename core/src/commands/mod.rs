@@ -12,6 +12,7 @@ pub mod dump;
 pub mod expire;
 pub mod geo;
 pub mod hashes;
+pub mod hyperloglogs;
 pub mod keys;
 pub mod lcs;
 pub mod lists;
