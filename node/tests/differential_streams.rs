@@ -120,19 +120,12 @@ fn clients_wait_for_entries() {
             (node.connect(), node.connect(), node.connect());
         writer.run("XADD stream 1-0 f old");
         assert_eq!(writer.run("XGROUP CREATE stream g $"), Reply::ok());
-        reader
-            .send_command(&words!["XREAD", "BLOCK", "0", "STREAMS", "stream", "absent", "$", "$"]);
-        consumer.send_command(&words![
-            "XREADGROUP",
-            "GROUP",
-            "g",
-            "c",
-            "BLOCK",
-            "0",
-            "STREAMS",
-            "stream",
-            ">"
-        ]);
+        let command: Vec<Vec<u8>> =
+            words!["XREAD", "BLOCK", "0", "STREAMS", "stream", "absent", "$", "$"];
+        reader.send_command(&command);
+        let command: Vec<Vec<u8>> =
+            words!["XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "stream", ">"];
+        consumer.send_command(&command);
         common::eventually("two clients wait", || {
             (node.info("blocked_clients") == "2").then_some(())
         });
@@ -141,17 +134,9 @@ fn clients_wait_for_entries() {
         assert_eq!(reader.read().to_string(), expected, "{shards} shards");
         assert_eq!(consumer.read().to_string(), expected, "{shards} shards");
         assert_eq!(writer.run("XREAD BLOCK 1 STREAMS stream $").to_string(), "*-1");
-        consumer.send_command(&words![
-            "XREADGROUP",
-            "GROUP",
-            "g",
-            "c",
-            "BLOCK",
-            "0",
-            "STREAMS",
-            "stream",
-            ">"
-        ]);
+        let command: Vec<Vec<u8>> =
+            words!["XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "stream", ">"];
+        consumer.send_command(&command);
         common::eventually("a client waits", || {
             (node.info("blocked_clients") == "1").then_some(())
         });

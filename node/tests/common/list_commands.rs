@@ -127,10 +127,8 @@ fn list_command(random: &mut Random, element: fn(&mut Random) -> Word, keys: usi
             let most = if is_long { 40 } else { 4 };
             words.extend((0..=random.below(most)).map(|_| element(random)));
         }
-        "LPOP" | "RPOP" => {
-            if random.one_in(3) {
-                words.push(count(random, if is_long { 60 } else { 5 }));
-            }
+        "LPOP" | "RPOP" if random.one_in(3) => {
+            words.push(count(random, if is_long { 60 } else { 5 }));
         }
         "LINDEX" => words.push(position(random, keys)),
         "LRANGE" => words.extend([position(random, keys), position(random, keys)]),
