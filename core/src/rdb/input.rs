@@ -27,19 +27,6 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl DecodeError {
-    /// The same error with positions that count from `by` bytes earlier.
-    pub fn moved(self, by: usize) -> DecodeError {
-        match self {
-            DecodeError::CutShort { needs } => DecodeError::CutShort { needs: needs + by },
-            DecodeError::Malformed { at, reason } => DecodeError::Malformed { at: at + by, reason },
-            DecodeError::NotSupported { at, type_byte } => {
-                DecodeError::NotSupported { at: at + by, type_byte }
-            }
-        }
-    }
-}
-
 impl std::error::Error for DecodeError {}
 
 /// Bytes with a position. A method that fails may leave the position anywhere.

@@ -176,7 +176,10 @@ impl Frame {
         builder: &Builder,
     ) -> Result<Step<'a>, Stop> {
         if let Some((extent, start)) = &mut self.arriving {
-            extent.find(&input.all()[*start..]).map_err(|error| error.moved(*start))?;
+            if let Err(DecodeError::CutShort { needs }) = extent.find(&input.all()[*start..]) {
+                return Err(Stop::CutShort { needs: *start + needs });
+            }
+            // Whole, or wrong, which is for the value's parser to say.
             self.arriving = None;
         }
         let key = string::parse_bytes(input)?;
