@@ -19,6 +19,8 @@ impl Error {
     }
 
     pub const SYNTAX: Error = Error::new("ERR syntax error");
+    /// Members, fields and values of one collection are 16 GiB at most.
+    pub const COLLECTION_FULL: Error = Error::new("ERR the collection cannot hold any more");
     pub const WRONG_TYPE: Error =
         Error::new("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub const NOT_AN_INTEGER: Error = Error::new("ERR value is not an integer or out of range");

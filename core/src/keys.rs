@@ -221,7 +221,8 @@ impl<'a> Keys<'a> {
         removed == Some(true) && database.remove(key).is_some()
     }
 
-    /// As [`Keys::edit`], but an absent collection is created first: empty, and packed, or a stream.
+    /// As [`Keys::edit`], but an absent collection is created first: empty, and packed, or a stream. Error: also a
+    /// collection that cannot hold any more.
     #[inline]
     pub fn edit_or_create<R>(
         &mut self,
@@ -229,27 +230,34 @@ impl<'a> Keys<'a> {
         new: New,
         f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
     ) -> Result<Edited<R>, Error> {
-        self.drop_if_expired(key);
-        if self.visible(key).is_none() {
-            let access = eviction::first_access(&self.shard.settings, self.now);
-            let entry = match new {
-                New::Packed(packing) => {
-                    OwnedEntry::packed(key.bytes, packing, packing.empty(), None, access)
-                }
-                New::Stream => {
-                    let stream = Collection::Large(LargeValue::Stream(Box::default()));
-                    OwnedEntry::collection(key.bytes, stream, None, access)
-                }
-            };
-            // Over one that is hidden, because a replica does not remove it, if there is one.
-            self.shard.databases[self.database].insert(key, entry);
-            self.notify(key, Classes::NEW, "new");
-        }
         let value_type = match new {
             New::Packed(packing) => packing.value_type(),
             New::Stream => Type::Stream,
         };
-        Ok(self.edit(key, value_type, f)?.expect("it is there by now"))
+        // One look-up where the collection is there, as it mostly is.
+        let mut f = Some(f);
+        let mut run = |entry: &mut OwnedEntry, hasher: &Hasher| {
+            let has_room = match entry.get().value() {
+                Value::Set(set) => set.has_room(),
+                Value::Hash(hash) => hash.has_room(),
+                Value::SortedSet(sorted_set) => sorted_set.has_room(),
+                _ => true,
+            };
+            has_room.then(|| f.take().expect("it runs once")(entry, hasher))
+        };
+        if let Some(Edited { result, removed }) = self.edit(key, value_type, &mut run)? {
+            return Ok(Edited { result: result.ok_or(Error::COLLECTION_FULL)?, removed });
+        }
+        self.create(
+            key,
+            match new {
+                New::Packed(packing) => Collection::Packed(packing, packing.empty().to_vec()),
+                New::Stream => Collection::Large(LargeValue::Stream(Box::default())),
+            },
+        );
+        let created = self.edit(key, value_type, &mut run)?.expect("it is there by now");
+        let result = created.result.expect("an empty one has room");
+        Ok(Edited { result, removed: created.removed })
     }
 
     /// Puts a new collection where there is none, as [`Keys::edit`] has just found.

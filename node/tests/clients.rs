@@ -84,12 +84,55 @@ fn redis_benchmark_runs_its_string_tests() {
 }
 
 #[test]
+fn redis_benchmark_runs_all_its_tests() {
+    for shards in [1, 4] {
+        let node = Node::ringfort(shards);
+        let mut benchmark = Command::new("redis-benchmark");
+        benchmark.args(["-p", &node.port().to_string(), "-n", "2000", "-c", "10"]);
+        benchmark.args(["-P", "4", "--csv"]);
+        let text = printed(&benchmark.output().expect("run redis-benchmark"));
+        for name in [
+            "LPUSH",
+            "RPUSH",
+            "LPOP",
+            "RPOP",
+            "SADD",
+            "HSET",
+            "SPOP",
+            "ZADD",
+            "ZPOPMIN",
+            "LRANGE_100 (first 100 elements)",
+            "LRANGE_600 (first 600 elements)",
+            "MSET (10 keys)",
+        ] {
+            assert!(text.contains(&format!("\"{name}\",")), "no result for {name}:\n{text}");
+        }
+        // What it pushed and did not pop.
+        let mut client = node.connect();
+        assert_eq!(client.run("LLEN mylist"), Reply::Integer(2000));
+        assert_eq!(client.run("TYPE myset").to_string(), "+none");
+        assert_eq!(client.run("HLEN myhash"), Reply::Integer(1));
+    }
+}
+
+#[test]
 fn redis_py_works() {
     for shards in [1, 4] {
         let node = Node::ringfort(shards);
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/redis_py.py");
         let mut python = Command::new("/usr/bin/python3");
         let output = python.arg(script).arg(node.port().to_string()).output().expect("run python3");
+        assert_eq!(printed(&output), "all held\n");
+    }
+}
+
+#[test]
+fn perls_redis_module_works() {
+    for shards in [1, 4] {
+        let node = Node::ringfort(shards);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/perl/redis_pm.pl");
+        let mut perl = Command::new("/usr/bin/perl");
+        let output = perl.arg(script).arg(node.port().to_string()).output().expect("run perl");
         assert_eq!(printed(&output), "all held\n");
     }
 }

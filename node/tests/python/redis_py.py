@@ -147,6 +147,85 @@ def server():
             pass
 
 
+def lists():
+    r = connect()
+    assert r.rpush("py:list", "a", "b", "c") == 3 and r.lpush("py:list", "z") == 4
+    assert r.lrange("py:list", 0, -1) == [b"z", b"a", b"b", b"c"]
+    assert r.lpop("py:list") == b"z" and r.rpop("py:list", 2) == [b"c", b"b"]
+    assert r.linsert("py:list", "after", "a", "b") == 2 and r.lindex("py:list", -1) == b"b"
+    assert r.lmove("py:list", "py:other", "LEFT", "RIGHT") == b"a" and r.llen("py:other") == 1
+    assert r.lpos("py:list", "b") == 0 and r.lrem("py:list", 0, "b") == 1 and not r.exists("py:list")
+    # A queue between two threads.
+    got = []
+    worker = threading.Thread(target=lambda: got.append(connect().blpop(["py:q1", "py:q2"], timeout=20)))
+    worker.start()
+    while r.info("clients")["blocked_clients"] == 0:
+        pass
+    r.rpush("py:q2", "job")
+    worker.join()
+    assert got == [(b"py:q2", b"job")], got
+    assert r.blpop(["py:q1"], timeout=1) is None
+
+
+def hashes():
+    r = connect()
+    assert r.hset("py:hash", mapping={"name": "ring", "size": 3}) == 2
+    assert r.hgetall("py:hash") == {b"name": b"ring", b"size": b"3"}
+    assert r.hincrby("py:hash", "size", 4) == 7 and r.hincrbyfloat("py:hash", "size", 0.5) == 7.5
+    assert r.hmget("py:hash", "name", "none") == [b"ring", None]
+    assert r.hdel("py:hash", "size") == 1 and r.hlen("py:hash") == 1 and r.hexists("py:hash", "name")
+    r.hset("py:big", mapping={f"field:{n}": n for n in range(2000)})
+    assert len(dict(r.hscan_iter("py:big"))) == 2000
+    assert r.execute_command("HEXPIRE", "py:hash", 100, "FIELDS", 1, "name") == [1]
+    assert 0 < r.execute_command("HTTL", "py:hash", "FIELDS", 1, "name")[0] <= 100
+
+
+def sets():
+    r = connect()
+    assert r.sadd("py:set1", 1, 2, 3) == 3 and r.sadd("py:set2", "3", "four") == 2
+    assert r.sinter("py:set1", "py:set2") == {b"3"} and r.sismember("py:set2", "four")
+    assert r.sunionstore("py:set3", "py:set1", "py:set2") == 4 and r.scard("py:set3") == 4
+    assert r.smove("py:set1", "py:set2", 1) and r.smembers("py:set1") == {b"2", b"3"}
+    assert r.spop("py:set1", 2) and not r.exists("py:set1")
+    r.sadd("py:many", *range(3000))
+    assert {int(member) for member in r.sscan_iter("py:many")} == set(range(3000))
+
+
+def sorted_sets():
+    r = connect()
+    assert r.zadd("py:z", {"one": 1, "two": 2, "three": 3}) == 3
+    assert r.zrange("py:z", 0, -1, withscores=True) == [(b"one", 1.0), (b"two", 2.0), (b"three", 3.0)]
+    assert r.zincrby("py:z", 5, "one") == 6.0 and r.zrank("py:z", "one") == 2
+    assert r.zrangebyscore("py:z", "(2", "+inf") == [b"three", b"one"]
+    assert r.zpopmin("py:z") == [(b"two", 2.0)] and r.zcard("py:z") == 2
+    assert r.zunionstore("py:z2", {"py:z": 2}) == 2 and r.zscore("py:z2", "one") == 12.0
+    assert r.geoadd("py:geo", [13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania"]) == 2
+    assert 166.2 < r.geodist("py:geo", "Palermo", "Catania", "km") < 166.3
+    assert r.geosearch("py:geo", longitude=15, latitude=37, radius=100, unit="km") == [b"Catania"]
+
+
+def streams():
+    r = connect()
+    first = r.xadd("py:stream", {"temperature": 20})
+    r.xadd("py:stream", {"temperature": 21})
+    assert r.xlen("py:stream") == 2 and r.xrange("py:stream")[0] == (first, {b"temperature": b"20"})
+    assert r.xgroup_create("py:stream", "readers", id="0")
+    [[_, entries]] = r.xreadgroup("readers", "me", {"py:stream": ">"}, count=10)
+    assert len(entries) == 2 and r.xpending("py:stream", "readers")["pending"] == 2
+    assert r.xack("py:stream", "readers", *(entry for entry, _ in entries)) == 2
+    assert r.xinfo_stream("py:stream")["length"] == 2 and r.xtrim("py:stream", 1, approximate=False) == 1
+
+
+def hyperloglogs_and_sorting():
+    r = connect()
+    assert r.pfadd("py:hll", *range(1000)) and 980 < r.pfcount("py:hll") < 1020
+    r.rpush("py:sort", 3, 1, 2)
+    for n in (1, 2, 3):
+        r.set(f"py:weight:{n}", 10 - n)
+    assert r.sort("py:sort") == [b"1", b"2", b"3"]
+    assert r.sort("py:sort", by="py:weight:*", get="py:weight:*") == [b"7", b"8", b"9"]
+
+
 async def many_at_once():
     r = redis.asyncio.Redis(port=PORT, socket_timeout=20)
 
@@ -158,7 +237,8 @@ async def many_at_once():
     await r.close()
 
 
-for check in (strings, bits, expiry, keys, transactions, pubsub, server):
+TYPES = (lists, hashes, sets, sorted_sets, streams, hyperloglogs_and_sorting)
+for check in (strings, bits, expiry, keys, transactions, pubsub, *TYPES, server):
     check()
 asyncio.run(many_at_once())
 print("all held")

@@ -38,17 +38,14 @@ pub(super) fn seen_from(keys: &Keys) -> i64 {
     if keys.caller.is_primary { i64::MIN } else { keys.now }
 }
 
-/// [`Keys::edit_or_create`] of a hash, with one look-up where it is there.
+/// [`Keys::edit_or_create`] of a hash.
 #[inline]
 fn edit_or_create<R>(
     keys: &mut Keys,
     key: &Key,
-    mut f: impl FnMut(&mut OwnedEntry, &Hasher) -> R,
+    f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
 ) -> Result<Edited<R>, Error> {
-    match keys.edit(key, Type::Hash, &mut f)? {
-        Some(edited) => Ok(edited),
-        None => keys.edit_or_create(key, New::Packed(Packing::Hash), f),
-    }
+    keys.edit_or_create(key, New::Packed(Packing::Hash), f)
 }
 
 /// Before a command changes fields: removes those of them that are due, so that it finds what its client sees.

@@ -175,7 +175,7 @@ fn finish_add(
     }
     let changes = outcome.added + outcome.changed;
     if outcome.is_full && changes == 0 {
-        return Err(Error::new("ERR the sorted set cannot hold more members"));
+        return Err(Error::COLLECTION_FULL);
     }
     if changes > 0 {
         let event = if options.increment { "zincr" } else { "zadd" };
