@@ -61,7 +61,7 @@ pub fn populate(
             value.resize(value_bytes, 0);
         }
         keys.set(&key, &value, Expiry::Clear);
-        keys.touch_watchers(&key);
+        keys.touch(&key);
     }
 }
 

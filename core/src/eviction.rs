@@ -199,7 +199,7 @@ pub fn evict_some(
         let key = keys.key(&key);
         let Some(entry) = keys.shard.databases[database].remove(&key) else { break };
         keys.shard.stats.evicted_keys += 1;
-        keys.touch_watchers(&key);
+        keys.touch(&key);
         keys.notify(&key, Classes::EVICTED, "evicted");
         keys.effect_removed(&key, keys.shard.settings.lazyfree_lazy_eviction);
         evicted.keys += 1;

@@ -349,25 +349,19 @@ impl<'a> Keys<'a> {
     #[inline]
     pub fn changed_many(&mut self, key: &Key, class: Classes, event: &'static str, changes: u64) {
         self.shard.stats.dirty += changes;
-        self.touch_watchers(key);
+        self.touch(key);
         self.notify(key, class, event);
-        self.tell_waiters(key);
     }
 
-    /// Has those who wait for `key` look at it, once the command is through.
+    /// Spoils the watches of `key`, and has those who wait for it look at it once the command is through.
     #[inline]
-    pub fn tell_waiters(&mut self, key: &Key) {
-        if !self.shard.waiters.is_empty() {
-            self.shard.waiters.touch(self.database, key.bytes);
-        }
-    }
-
-    /// Spoils the watches of `key`.
-    #[inline]
-    pub fn touch_watchers(&mut self, key: &Key) {
+    pub fn touch(&mut self, key: &Key) {
         if !self.shard.watches.is_empty() {
             let presence = self.presence(key);
             self.shard.watches.touch(self.database, key.bytes, presence);
+        }
+        if !self.shard.waiters.is_empty() {
+            self.shard.waiters.touch(self.database, key.bytes);
         }
     }
 
@@ -447,8 +441,7 @@ impl<'a> Keys<'a> {
     /// Says that a key whose time had passed was removed.
     pub fn expired(&mut self, key: &Key) {
         self.shard.stats.expired_keys += 1;
-        self.touch_watchers(key);
-        self.tell_waiters(key);
+        self.touch(key);
         self.notify(key, Classes::EXPIRED, "expired");
         self.effect_removed(key, self.shard.settings.lazyfree_lazy_expire);
     }

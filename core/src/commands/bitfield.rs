@@ -210,7 +210,7 @@ fn write(cx: &mut Cx, args: &Args, operations: &[Operation]) -> CommandResult {
         cx.keys.effect_verbatim(args);
     } else if grown {
         // Every write failed, but the string grew. Redis tells nobody, not even its replicas, which then differ.
-        cx.keys.touch_watchers(&key);
+        cx.keys.touch(&key);
         cx.keys.shard.stats.dirty += 1;
         cx.keys.effect_verbatim(args);
     }

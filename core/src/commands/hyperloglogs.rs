@@ -110,7 +110,7 @@ pub fn pfcount(cx: &mut Cx, args: &Args) -> CommandResult {
     let settings = &cx.keys.shard.settings;
     if !settings.writes_held && (!settings.is_replica || cx.keys.caller.is_primary) {
         hyperloglog::store_estimate(cx.keys.string_mut(&key, len), estimate);
-        cx.keys.touch_watchers(&key);
+        cx.keys.touch(&key);
         cx.keys.shard.stats.dirty += 1;
         cx.keys.effect_verbatim(args);
     }

@@ -100,8 +100,8 @@ fn rename_key(cx: &mut Cx, args: &Args, overwrite: bool) -> Result<bool, Error> 
     }
     let Some(entry) = keys.take(&source) else { return Err(Error::NO_SUCH_KEY) };
     put_new(keys, &target, entry.with_key(target.bytes));
-    keys.touch_watchers(&source);
-    keys.touch_watchers(&target);
+    keys.touch(&source);
+    keys.touch(&target);
     keys.notify(&source, Classes::GENERIC, "rename_from");
     keys.notify(&target, Classes::GENERIC, "rename_to");
     keys.shard.stats.dirty += 1;
@@ -169,8 +169,8 @@ pub fn move_key(cx: &mut Cx, args: &Args) -> CommandResult {
         return Ok(());
     };
     put_new(&mut keys.in_database(target_database), &key, entry);
-    keys.touch_watchers(&key);
-    keys.in_database(target_database).touch_watchers(&key);
+    keys.touch(&key);
+    keys.in_database(target_database).touch(&key);
     keys.notify(&key, Classes::GENERIC, "move_from");
     keys.in_database(target_database).notify(&key, Classes::GENERIC, "move_to");
     keys.shard.stats.dirty += 1;

@@ -84,7 +84,7 @@ fn drop_due_fields<'f>(keys: &mut Keys, key: &Key, names: impl Iterator<Item = &
 /// Says that fields which were due were removed, and perhaps the hash with them.
 pub fn fields_expired(keys: &mut Keys, key: &Key, names: &[&[u8]], hash_removed: bool) {
     keys.shard.stats.expired_fields += names.len() as u64;
-    keys.touch_watchers(key);
+    keys.touch(key);
     keys.notify(key, Classes::HASH, "hexpired");
     effect_on_fields(keys, &[b"HDEL", key.bytes], names);
     if hash_removed {

@@ -37,7 +37,7 @@ pub fn create(cx: &mut Cx, args: &Args) -> CommandResult {
     });
     edited?.result?;
     if !is_there {
-        cx.keys.touch_watchers(&key);
+        cx.keys.touch(&key);
     }
     group_changed(&mut cx.keys, &key, "xgroup-create");
     cx.keys.effect_verbatim(args);
@@ -62,7 +62,7 @@ pub fn set_id(cx: &mut Cx, args: &Args) -> CommandResult {
     };
     edit(&mut cx.keys, &key, |stream| set(stream, args.at(3), id, options.entries_read))?;
     group_changed(&mut cx.keys, &key, "xgroup-setid");
-    cx.keys.tell_waiters(&key);
+    cx.keys.touch(&key);
     cx.keys.effect_verbatim(args);
     cx.reply.ok();
     Ok(())
@@ -86,7 +86,7 @@ pub fn destroy(cx: &mut Cx, args: &Args) -> CommandResult {
     edit(&mut cx.keys, &key, |stream| stream.groups.remove(args.at(3)).is_some())?;
     group_changed(&mut cx.keys, &key, "xgroup-destroy");
     // Those who wait for the group get an error.
-    cx.keys.tell_waiters(&key);
+    cx.keys.touch(&key);
     cx.keys.effect_verbatim(args);
     cx.reply.int(1);
     Ok(())
