@@ -29,7 +29,8 @@ struct Run {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misfit;
 
-/// The keys among `args`; none if they do not fit the key specs. The caller has checked the arity.
+/// The keys among `args`, by which the shards that a command runs on are chosen: of each key spec that they fit. (PFMERGE
+/// may have a destination alone.) The caller has checked the arity.
 #[inline]
 pub fn keys_of(spec: &Spec, args: &Args) -> KeyPositions {
     match spec.only_key() {
@@ -37,15 +38,24 @@ pub fn keys_of(spec: &Spec, args: &Args) -> KeyPositions {
             let run = Run { next: position, left: 1, step: 1, flags: KeyFlags::NONE };
             KeyPositions { runs: [run, Run::default(), Run::default()], current: 0 }
         }
-        None => checked_keys_of(spec, args).unwrap_or_default(),
+        None => {
+            let mut positions = KeyPositions::default();
+            for (run, key_spec) in positions.runs.iter_mut().zip(key_specs(spec)) {
+                *run = find(key_spec, args).ok().flatten().unwrap_or_default();
+            }
+            positions
+        }
     }
 }
 
-/// The keys among `args` with their flags.
+fn key_specs(spec: &Spec) -> impl Iterator<Item = &KeySpec> {
+    spec.keys.iter().filter(|key_spec| !key_spec.flags.has(KeyFlags::NOT_KEY))
+}
+
+/// The keys among `args` with their flags. Error: they do not fit one of the key specs.
 pub fn checked_keys_of(spec: &Spec, args: &Args) -> Result<KeyPositions, Misfit> {
     let mut positions = KeyPositions::default();
-    let key_specs = spec.keys.iter().filter(|key_spec| !key_spec.flags.has(KeyFlags::NOT_KEY));
-    for (run, key_spec) in positions.runs.iter_mut().zip(key_specs) {
+    for (run, key_spec) in positions.runs.iter_mut().zip(key_specs(spec)) {
         if let Some(mut found) = find(key_spec, args)? {
             if found.flags.has(KeyFlags::VARIABLE_FLAGS) {
                 found.flags = flags_in_use(spec, args).unwrap_or(found.flags);
@@ -240,6 +250,9 @@ mod tests {
         check("object encoding k", &[2]);
         check("memory usage k samples 5", &[2]);
         check("spublish channel m", &[]);
+        check("pfmerge d", &[1]);
+        check("pfmerge d a b", &[1, 2, 3]);
+        check("zunionstore d x a", &[1]);
     }
 
     #[test]

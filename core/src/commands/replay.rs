@@ -226,6 +226,28 @@ const STREAMS: &[&str] = &[
     "XRANGE $k - +",
 ];
 
+const SETS: &[&str] = &[
+    "SADD $k $v",
+    "SADD $k $n $o $o",
+    "SADD $k $o x$o x$o $v",
+    "SREM $k $o x$o",
+    "SMOVE $k $k $o",
+    "SPOP $k",
+    "SPOP $k $o",
+    "SPOP $k 1000",
+    "SRANDMEMBER $k $i",
+    "SINTERSTORE $k $k $k",
+    "SUNIONSTORE $k $k $k",
+    "SDIFFSTORE $k $k $k",
+    "SUNION $k $k",
+    "SSCAN $k 0",
+    "PFADD $k $v $o",
+    "PFADD $k",
+    "PFCOUNT $k",
+    "PFCOUNT $k $k",
+    "PFMERGE $k $k $k",
+];
+
 /// A template with its blanks filled in by chance.
 fn filled(template: &str, draws: &[u16]) -> String {
     let mut draws = draws.iter().map(|draw| i64::from(*draw)).cycle();
@@ -364,6 +386,11 @@ proptest! {
     #[test]
     fn replayed_effects_make_the_same_sorted_sets(steps in prop::collection::vec(step(), 1..80)) {
         check(&[SORTED_SETS, PLACES, KEYS], &steps);
+    }
+
+    #[test]
+    fn replayed_effects_make_the_same_sets(steps in prop::collection::vec(step(), 1..80)) {
+        check(&[SETS, SETS, KEYS], &steps);
     }
 
     #[test]

@@ -150,6 +150,15 @@ fn same(words: &[Word], expected: &Reply, got: &Reply) -> bool {
             expected[0] == got[0]
                 && sorted_pairs(expected[1].members()) == sorted_pairs(got[1].members())
         }
+        // So are sets.
+        (
+            b"SMEMBERS" | b"SINTER" | b"SUNION" | b"SDIFF" | b"SPOP" | b"SRANDMEMBER",
+            Reply::Array(expected),
+            Reply::Array(got),
+        ) => sorted(expected) == sorted(got),
+        (b"SSCAN", Reply::Array(expected), Reply::Array(got)) => {
+            expected[0] == got[0] && sorted(expected[1].members()) == sorted(got[1].members())
+        }
         (b"HRANDFIELD", Reply::Bulk(_), Reply::Bulk(_)) => true,
         (b"HRANDFIELD", Reply::Array(expected), Reply::Array(got)) => expected.len() == got.len(),
         (b"TTL" | b"PTTL", Reply::Integer(expected), Reply::Integer(got)) => near(*expected, *got),

@@ -22,6 +22,7 @@ pub mod node;
 pub mod random;
 pub mod replication;
 pub mod reply;
+pub mod set_commands;
 pub mod sorted_set_commands;
 pub mod stream_commands;
 pub mod string_commands;

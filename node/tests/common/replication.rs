@@ -14,6 +14,7 @@ use super::list_commands::lists;
 use super::node::{Node, Start, eventually, info_field};
 use super::random::Random;
 use super::reply::Reply;
+use super::set_commands::set_writes;
 use super::sorted_set_commands::sorted_set_writes;
 use super::stream_commands::streams;
 use super::string_commands::strings;
@@ -252,6 +253,7 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
             keys,
             lists,
             hashes,
+            set_writes,
             sorted_set_writes,
             streams,
             transactions,
