@@ -1,6 +1,8 @@
 //! The HyperLogLog commands. To all others a HyperLogLog is a string.
 //!
-//! Source of replies, events and effects: redis.io, command reference; checked against redis-server 7.0.15.
+//! Source of replies, events and effects: redis.io, command reference; checked against redis-server 7.0.15. One
+//! difference: PFADD looks through all of a sparse HyperLogLog and refuses a corrupt one, where Redis looks as far as the
+//! register that it changes.
 
 use crate::args::Args;
 use crate::collections::hyperloglog::{
