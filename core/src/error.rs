@@ -19,6 +19,11 @@ impl Error {
     }
 
     pub const SYNTAX: Error = Error::new("ERR syntax error");
+    pub const UNBLOCKED: Error = Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    /// The node became a replica while a client of it waited.
+    pub const ROLE_CHANGED: Error = Error::new(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    );
     /// Members, fields and values of one collection are 16 GiB at most.
     pub const COLLECTION_FULL: Error = Error::new("ERR the collection cannot hold any more");
     pub const WRONG_TYPE: Error =

@@ -467,9 +467,6 @@ impl Core {
             self.calls.finish(call, Box::new(()));
         }
         self.forget_replica(index, &mut connection);
-        if let Some(call) = connection.blocked_on {
-            self.calls.finish(call, Box::new(()));
-        }
         self.ring.close(connection.slot);
         self.clients.remove(&connection.id);
         self.forget_session(&mut connection);

@@ -6,6 +6,7 @@ use ringfort_core::command::{Flags, Handler, Spec};
 use ringfort_core::cx::{Cx, Wait};
 use ringfort_core::keys::{Caller, Keys};
 use ringfort_core::resp::{Protocol, Reply};
+use ringfort_core::shard::Shard;
 use ringfort_core::store::Key;
 use ringfort_net::Ticks;
 
@@ -24,6 +25,14 @@ pub struct Context {
     pub client: u64,
     /// Milliseconds since the Unix epoch.
     pub now: i64,
+}
+
+impl Context {
+    /// The keys of `shard` as a command in this context sees them.
+    #[inline]
+    pub fn keys<'a>(&self, shard: &'a mut Shard, first: Option<Key<'a>>) -> Keys<'a> {
+        Keys { shard, database: self.database, now: self.now, caller: self.caller, first }
+    }
 }
 
 impl Core {
@@ -111,15 +120,8 @@ impl Core {
         first: Option<Key>,
         out: &mut Vec<u8>,
     ) -> Option<Wait> {
-        let reply = Reply::new(out, context.protocol);
-        let keys = Keys {
-            shard: &mut self.shard,
-            database: context.database,
-            now: context.now,
-            caller: context.caller,
-            first,
-        };
-        let mut cx = Cx::new(keys, reply);
+        let keys = context.keys(&mut self.shard, first);
+        let mut cx = Cx::new(keys, Reply::new(out, context.protocol));
         if let Err(error) = handler(&mut cx, args) {
             cx.reply.error(&error);
         }

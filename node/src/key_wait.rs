@@ -24,7 +24,6 @@ use ringfort_core::command::{self, Flags, Spec};
 use ringfort_core::commands;
 use ringfort_core::cx::Wait as KeyWait;
 use ringfort_core::error::Error;
-use ringfort_core::keys::Keys;
 use ringfort_core::sequencer::ShardSet;
 use ringfort_core::slot::slot_of;
 use ringfort_core::store::Key;
@@ -36,7 +35,7 @@ use crate::core::Core;
 use crate::dispatch::Flow;
 use crate::execute::Context;
 use crate::multi_shard;
-use crate::tasks::Answer;
+use crate::tasks::{Answer, on_cores};
 use crate::transaction::on_shard;
 
 /// A client that waits.
@@ -56,6 +55,27 @@ struct Blocked {
 }
 
 impl Blocked {
+    fn new(
+        ticket: Ticket,
+        spec: &'static Spec,
+        handler: KeysHandler,
+        args: OwnedArgs,
+        context: Context,
+        spans_shards: bool,
+    ) -> Blocked {
+        Blocked {
+            waiter: ticket.waiter,
+            claimed: AtomicBool::new(false),
+            home: ticket.home,
+            served: AtomicU64::new(ticket.served_call),
+            spec,
+            handler,
+            args,
+            context,
+            spans_shards,
+        }
+    }
+
     /// Whether the claim now is the caller's.
     fn claim(&self) -> bool {
         self.claimed.compare_exchange(false, true, AcqRel, Acquire).is_ok()
@@ -94,15 +114,30 @@ pub struct KeyWaits {
     next: u64,
 }
 
+/// What a client needs of its home to wait: a number in the queues, and two calls.
+#[derive(Clone, Copy)]
+struct Ticket {
+    waiter: Waiter,
+    home: usize,
+    /// Finished by a serve.
+    served_call: u64,
+    /// Finished by a timer, CLIENT UNBLOCK and the like.
+    ended_call: u64,
+}
+
+/// The ends of a ticket's calls.
+struct Answers {
+    served: Answer,
+    ended: Answer,
+}
+
 /// A waiting client, as its home sees it.
 struct Parked {
     blocked: Arc<Blocked>,
     shards: ShardSet,
     wait: KeyWait,
-    served: Answer,
-    /// Finished by a timer, CLIENT UNBLOCK and the like.
-    ended: Answer,
     ended_call: u64,
+    answers: Answers,
 }
 
 /// Runs a command that may wait for its keys, which lie on `shards`.
@@ -153,10 +188,11 @@ fn start_here(
     let tried = core.attempt(spec, handler, args, context, None, connection.reply_buffer());
     core.serve_waiters();
     let Some(wait_for) = tried else { return Flow::Next };
-    let args = core.settled_args(spec, args, context);
-    let parked = core.park(spec, handler, args, context, shards, wait_for);
-    core.add_waiter(&parked.blocked);
-    connection.blocked_on = Some(parked.ended_call);
+    let (ticket, answers) = core.ticket();
+    let blocked = core.wait_here(ticket, spec, handler, args, context);
+    let ended_call = ticket.ended_call;
+    connection.blocked_on = Some(ended_call);
+    let parked = Parked { blocked, shards, wait: wait_for, ended_call, answers };
     core.start_task(index, connection, move |client| wait(client, parked))
 }
 
@@ -169,34 +205,29 @@ async fn first_try(
     shards: ShardSet,
 ) -> Result<Vec<u8>, Parked> {
     let core = &client.core;
-    let context = client.context();
     if let Some(shard) = shards.single() {
-        let mut parked = core.borrow_mut().park(spec, handler, args, context, shards, NEVER);
-        let blocked = Arc::clone(&parked.blocked);
-        let (reply, wait, settled) = on_shard(core, shard, move |core| {
+        let (ticket, answers) = core.borrow_mut().ticket();
+        let context = client.context();
+        let (reply, waiting) = on_shard(core, shard, move |core| {
             let mut reply = Vec::new();
-            let args = blocked.args.args();
-            let context = Context { now: core.now.wall_ms, ..blocked.context };
+            let args = args.args();
+            let context = Context { now: core.now.wall_ms, ..context };
             let wait = core.attempt(spec, handler, &args, context, None, &mut reply);
-            let mut settled = None;
-            if wait.is_some() {
-                let args = core.settled_args(spec, &args, context);
-                let mut copy = blocked.like();
-                copy.args = args;
-                let copy = Arc::new(copy);
-                core.add_waiter(&copy);
-                settled = Some(copy);
-            }
+            let waiting =
+                wait.map(|wait| (wait, core.wait_here(ticket, spec, handler, &args, context)));
             core.serve_waiters();
-            (reply, wait, settled)
+            (reply, waiting)
         })
         .await;
-        return match (wait, settled) {
-            (Some(wait), Some(blocked)) => {
-                (parked.wait, parked.blocked) = (wait, blocked);
-                Err(parked)
+        let ended_call = ticket.ended_call;
+        return match waiting {
+            Some((wait, blocked)) => Err(Parked { blocked, shards, wait, ended_call, answers }),
+            None => {
+                let calls = &mut core.borrow_mut().calls;
+                calls.forget(ticket.served_call);
+                calls.forget(ended_call);
+                Ok(reply)
             }
-            _ => Ok(reply),
         };
     }
     let stopped = client.enter(shards).await;
@@ -208,52 +239,31 @@ async fn first_try(
     let outcome = match gathered.wait {
         None => Ok(gathered.reply),
         Some((wait, args)) => {
-            let parked =
-                core.borrow_mut().park(spec, handler, args, client.context(), shards, wait);
-            for shard in shards.iter() {
-                let blocked = Arc::clone(&parked.blocked);
-                crate::tasks::on_core(core, shard, move |core| core.add_waiter(&blocked)).await;
-            }
-            Err(parked)
+            let (ticket, answers) = core.borrow_mut().ticket();
+            let blocked = Blocked::new(ticket, spec, handler, args, client.context(), true);
+            let blocked = Arc::new(blocked);
+            let waiting = Arc::clone(&blocked);
+            on_cores(core, shards.iter(), move |core| core.add_waiter(&waiting)).await;
+            Err(Parked { blocked, shards, wait, ended_call: ticket.ended_call, answers })
         }
     };
     client.leave(stopped);
     outcome
 }
 
-/// Stands in until it is known how long the client waits.
-const NEVER: KeyWait =
-    KeyWait { deadline: None, timeout_reply: ringfort_core::cx::TimeoutReply::Null };
-
-impl Blocked {
-    /// The same client, not yet claimed.
-    fn like(&self) -> Blocked {
-        Blocked {
-            waiter: self.waiter,
-            claimed: AtomicBool::new(false),
-            home: self.home,
-            served: AtomicU64::new(self.served.load(Relaxed)),
-            spec: self.spec,
-            handler: self.handler,
-            args: self.args.clone(),
-            context: self.context,
-            spans_shards: self.spans_shards,
-        }
-    }
-}
-
 /// Waits until the client is served or its wait ends; its reply.
 async fn wait(client: Client, parked: Parked) -> Vec<u8> {
-    let Parked { blocked, shards, wait, mut served, ended, ended_call } = parked;
+    let Parked { blocked, shards, wait, ended_call, answers: Answers { mut served, ended } } =
+        parked;
     // The client may have gone, or the role have changed, while it was parked elsewhere.
+    let refused = client.check_role(blocked.spec.flags.has(Flags::WRITE)).is_err();
     let stays = client.with_connection(|_, connection| {
         connection.blocked_on = Some(ended_call);
+        if refused {
+            connection.unblocked = Some(Unblock::RoleChanged);
+        }
     });
-    let writes = blocked.spec.flags.has(Flags::WRITE);
-    if client.check_role(writes).is_err() {
-        client.with_connection(|_, connection| connection.unblocked = Some(Unblock::RoleChanged));
-    }
-    if stays.is_none() || client.check_role(writes).is_err() {
+    if refused || stays.is_none() {
         client.core.borrow_mut().calls.finish(ended_call, Box::new(()));
     }
     // Dropping the timer ends it.
@@ -320,12 +330,8 @@ fn ended_reply(client: &Client) -> Vec<u8> {
     });
     let unblocked = unblocked.flatten();
     match unblocked {
-        Some(Unblock::Error) => client.error(Error::new(
-            "UNBLOCKED client unblocked via CLIENT UNBLOCK",
-        )),
-        Some(Unblock::RoleChanged) => client.error(Error::new(
-            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-        )),
+        Some(Unblock::Error) => client.error(Error::UNBLOCKED),
+        Some(Unblock::RoleChanged) => client.error(Error::ROLE_CHANGED),
         // Redis tells all of them the same, even those that a transaction would tell that there is no string.
         Some(Unblock::Timeout) | None => client.reply(|reply| reply.null_array()),
     }
@@ -361,46 +367,29 @@ async fn run_at_home(
 }
 
 impl Core {
-    fn park(
-        &mut self,
-        spec: &'static Spec,
-        handler: KeysHandler,
-        args: OwnedArgs,
-        context: Context,
-        shards: ShardSet,
-        wait: KeyWait,
-    ) -> Parked {
+    fn ticket(&mut self) -> (Ticket, Answers) {
         let (served_call, served) = self.calls.expect();
         let (ended_call, ended) = self.calls.expect();
         self.key_waits.next += 1;
-        let blocked = Arc::new(Blocked {
-            waiter: Waiter((self.id as u64) << 48 | self.key_waits.next),
-            claimed: AtomicBool::new(false),
-            home: self.id,
-            served: AtomicU64::new(served_call),
-            spec,
-            handler,
-            args,
-            context,
-            spans_shards: shards.len() > 1,
-        });
-        Parked { blocked, shards, wait, served, ended, ended_call }
+        let waiter = Waiter((self.id as u64) << 48 | self.key_waits.next);
+        let ticket = Ticket { waiter, home: self.id, served_call, ended_call };
+        (ticket, Answers { served, ended })
     }
 
-    /// The command as it waits: what it said of the present is put in.
-    fn settled_args(&mut self, spec: &Spec, args: &Args, context: Context) -> OwnedArgs {
-        let mut keys = self.keys_for(context);
-        commands::settled_args(spec, &mut keys, args)
-    }
-
-    fn keys_for(&mut self, context: Context) -> Keys<'_> {
-        Keys {
-            shard: &mut self.shard,
-            database: context.database,
-            now: context.now,
-            caller: context.caller,
-            first: None,
-        }
+    /// Has a client wait whose keys are all of this shard. What its command said of the present is put in.
+    fn wait_here(
+        &mut self,
+        ticket: Ticket,
+        spec: &'static Spec,
+        handler: KeysHandler,
+        args: &Args,
+        context: Context,
+    ) -> Arc<Blocked> {
+        let mut keys = context.keys(&mut self.shard, None);
+        let args = commands::settled_args(spec, &mut keys, args);
+        let blocked = Arc::new(Blocked::new(ticket, spec, handler, args, context, false));
+        self.add_waiter(&blocked);
+        blocked
     }
 
     /// Puts a client into the queues of its keys that are on this shard.
@@ -449,7 +438,7 @@ impl Core {
         let context = Context { now: self.now.wall_ms, ..blocked.context };
         let args = blocked.args.args();
         let key: Key = self.shard.hasher.key(name);
-        let mut keys = self.keys_for(context);
+        let mut keys = context.keys(&mut self.shard, None);
         if !commands::is_ready(blocked.spec, &mut keys, &args, &key) {
             return;
         }

@@ -11,7 +11,6 @@ use ringfort_core::command::{self, Flags, Handler, Spec, Split};
 use ringfort_core::commands;
 use ringfort_core::cx::{Cx, Wait};
 use ringfort_core::effect::Effects;
-use ringfort_core::keys::Keys;
 use ringfort_core::notify::KeyEvent;
 use ringfort_core::resp::Reply;
 use ringfort_core::sequencer::ShardSet;
@@ -247,7 +246,7 @@ pub async fn run_gathered(
         // All shards are stopped for such a command.
         let named = commands::keys_beside_args(
             spec,
-            &mut keys_of_shard(&mut scratch, client.context()),
+            &mut client.context().keys(&mut scratch, None),
             &args.args(),
         );
         places.extend(gather(client, named, &databases, &mut scratch).await);
@@ -260,7 +259,7 @@ pub async fn run_gathered(
         };
         let wait = run_on(&mut scratch, handler, &args.args(), client.context(), &mut reply);
         let wait = wait.map(|wait| {
-            let mut keys = keys_of_shard(&mut scratch, client.context());
+            let mut keys = client.context().keys(&mut scratch, None);
             (wait, commands::settled_args(spec, &mut keys, &args.args()))
         });
         let parts: Vec<(usize, Vec<Carried>)> = places
@@ -349,16 +348,6 @@ fn databases_of(client: &Client, spec: &Spec, args: &OwnedArgs) -> Vec<usize> {
     databases
 }
 
-fn keys_of_shard(shard: &mut Shard, context: Context) -> Keys<'_> {
-    Keys {
-        shard,
-        database: context.database,
-        now: context.now,
-        caller: context.caller,
-        first: None,
-    }
-}
-
 /// Runs a command on a shard. `Some`: it would wait for its keys, and has not replied.
 fn run_on(
     shard: &mut Shard,
@@ -367,7 +356,7 @@ fn run_on(
     context: Context,
     out: &mut Vec<u8>,
 ) -> Option<Wait> {
-    let keys = keys_of_shard(shard, context);
+    let keys = context.keys(shard, None);
     let mut cx = Cx::new(keys, Reply::new(out, context.protocol));
     if let Err(error) = handler(&mut cx, args) {
         cx.reply.error(&error);

@@ -142,9 +142,7 @@ impl Core {
     fn free_garbage(&mut self) {
         /// Allocations: well under a millisecond.
         const FREED_PER_ROUND: usize = 2000;
-        if garbage::pending() > 0 {
-            garbage::free_some(FREED_PER_ROUND);
-        }
+        garbage::free_some(FREED_PER_ROUND);
     }
 
     fn serve_ring(&mut self) {

@@ -64,11 +64,6 @@ async fn replica_of(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error>
     Ok(client.reply(|reply| reply.ok()))
 }
 
-const UNBLOCKED: Error = Error::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-const ROLE_CHANGED: Error = Error::new(
-    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-);
-
 /// WAIT numreplicas timeout.
 async fn wait(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
     let args = args.args();
@@ -107,10 +102,10 @@ async fn wait(client: &Client, args: &OwnedArgs) -> Result<Vec<u8>, Error> {
                 let is_replica = core.shared.replication.is_replica();
                 connection.close_after_reply |= is_replica;
                 match connection.unblocked.take() {
-                    Some(Unblock::Error) => Some(Err(UNBLOCKED)),
+                    Some(Unblock::Error) => Some(Err(Error::UNBLOCKED)),
                     Some(Unblock::Timeout) => Some(Ok(())),
-                    Some(Unblock::RoleChanged) => Some(Err(ROLE_CHANGED)),
-                    None if is_replica => Some(Err(ROLE_CHANGED)),
+                    Some(Unblock::RoleChanged) => Some(Err(Error::ROLE_CHANGED)),
+                    None if is_replica => Some(Err(Error::ROLE_CHANGED)),
                     None => ((count as i64) >= wanted || connection.ended).then_some(Ok(())),
                 }
             });

@@ -511,7 +511,7 @@ impl Core {
     /// The RDB version to write, but where fields of hashes expire. Nothing else needs one that is newer, whatever the
     /// reader announces.
     pub fn rdb_version(&self) -> u16 {
-        writer::version(self.is_rdb_compat_9())
+        self.settings.shard.dump_version
     }
 
     fn is_rdb_compat_9(&self) -> bool {
