@@ -5,8 +5,7 @@
 //!
 //! One thread; reached through `&mut`. Deliberately absent: who the waiters are, what they wait for, and time.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// A number by which the node knows a waiting client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +17,8 @@ pub type WaitedKey = (usize, Box<[u8]>);
 /// The waiters of one shard.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    queues: HashMap<WaitedKey, VecDeque<Waiter>>,
+    /// By database and key; none is empty. In two levels, so that a write looks its key up as it is, without a copy.
+    queues: BTreeMap<usize, HashMap<Box<[u8]>, VecDeque<Waiter>>>,
     /// Keys with waiters that were changed, in order, each once.
     touched: Vec<WaitedKey>,
 }
@@ -29,46 +29,48 @@ impl Waiters {
         self.queues.is_empty()
     }
 
-    /// Keys that somebody waits for.
-    pub fn keys(&self) -> usize {
-        self.queues.len()
-    }
-
     /// Puts a waiter at the end of a key's queue. One that is in it already stays where it is.
     pub fn add(&mut self, database: usize, key: &[u8], waiter: Waiter) {
-        let queue = self.queues.entry((database, key.into())).or_default();
+        let queue = self.queues.entry(database).or_default().entry(key.into()).or_default();
         if !queue.contains(&waiter) {
             queue.push_back(waiter);
         }
     }
 
     pub fn remove(&mut self, database: usize, key: &[u8], waiter: Waiter) {
-        let Entry::Occupied(mut queue) = self.queues.entry((database, key.into())) else { return };
-        queue.get_mut().retain(|other| *other != waiter);
-        if queue.get().is_empty() {
-            queue.remove();
+        let Some(keys) = self.queues.get_mut(&database) else { return };
+        let Some(queue) = keys.get_mut(key) else { return };
+        queue.retain(|other| *other != waiter);
+        if queue.is_empty() {
+            keys.remove(key);
         }
+        if keys.is_empty() {
+            self.queues.remove(&database);
+        }
+    }
+
+    fn queue(&self, database: usize, key: &[u8]) -> Option<&VecDeque<Waiter>> {
+        self.queues.get(&database)?.get(key)
     }
 
     /// Who waits for a key, the first come first.
     pub fn of_key(&self, database: usize, key: &[u8]) -> Vec<Waiter> {
-        let queue = self.queues.get(&(database, key.into()));
-        queue.map(|queue| queue.iter().copied().collect()).unwrap_or_default()
+        self.queue(database, key).map(|queue| queue.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Says that a key was changed.
     pub fn touch(&mut self, database: usize, key: &[u8]) {
-        let key = (database, key.into());
-        if self.queues.contains_key(&key) && !self.touched.contains(&key) {
-            self.touched.push(key);
+        let is_known = |(of, touched): &WaitedKey| *of == database && **touched == *key;
+        if self.queue(database, key).is_some() && !self.touched.iter().any(is_known) {
+            self.touched.push((database, key.into()));
         }
     }
 
     /// Says that any key of a database may have been changed.
     pub fn touch_all(&mut self, database: usize) {
-        let keys = self.queues.keys().filter(|(of, _)| *of == database);
-        let keys: Vec<WaitedKey> = keys.cloned().collect();
-        for (database, key) in keys {
+        let keys = self.queues.get(&database).into_iter().flat_map(HashMap::keys);
+        let keys: Vec<Box<[u8]>> = keys.cloned().collect();
+        for key in keys {
             self.touch(database, &key);
         }
     }
