@@ -158,11 +158,7 @@ impl<'a> Keys<'a> {
         key: &Key,
         value_type: Type,
     ) -> Result<Option<Value<'_>>, Error> {
-        match self.read(key) {
-            None => Ok(None),
-            Some(entry) if entry.value_type() == value_type => Ok(Some(entry.value())),
-            Some(_) => Err(Error::WRONG_TYPE),
-        }
+        collection_of(self.read(key), value_type)
     }
 
     /// [`Keys::write`] of a collection, to look at it before it is changed. Error: the key holds another type.
@@ -172,11 +168,7 @@ impl<'a> Keys<'a> {
         key: &Key,
         value_type: Type,
     ) -> Result<Option<Value<'_>>, Error> {
-        match self.write(key) {
-            None => Ok(None),
-            Some(entry) if entry.value_type() == value_type => Ok(Some(entry.value())),
-            Some(_) => Err(Error::WRONG_TYPE),
-        }
+        collection_of(self.write(key), value_type)
     }
 
     /// Lets `f` change the collection at `key`, `None` where there is none, and removes one that is empty then (but a
@@ -468,5 +460,16 @@ fn string_of(entry: Option<EntryRef<'_>>) -> Result<Option<StringValue<'_>>, Err
     match entry {
         None => Ok(None),
         Some(entry) => entry.string().map(Some).ok_or(Error::WRONG_TYPE),
+    }
+}
+
+#[inline]
+fn collection_of(
+    entry: Option<EntryRef<'_>>,
+    value_type: Type,
+) -> Result<Option<Value<'_>>, Error> {
+    match entry {
+        Some(entry) if entry.value_type() != value_type => Err(Error::WRONG_TYPE),
+        entry => Ok(entry.map(|entry| entry.value())),
     }
 }

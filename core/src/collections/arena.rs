@@ -140,14 +140,6 @@ impl Arena {
         }
     }
 
-    /// Begins to fetch the first bytes of a record.
-    #[inline]
-    pub fn prefetch(&self, id: RecordId) {
-        if let Some(page) = self.pages.get(id.page()) {
-            page.prefetch(id.at());
-        }
-    }
-
     /// A new record of these bytes, put together.
     ///
     /// # Panics

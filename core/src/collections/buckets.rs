@@ -347,14 +347,6 @@ impl Buckets {
         (slot < bucket.count()).then(|| bucket.numbers[slot])
     }
 
-    /// Begins to fetch the home bucket of a position.
-    #[inline]
-    pub(super) fn prefetch(&self, position: u64) {
-        if let Some(bucket) = self.buckets.get(self.home(position)) {
-            crate::store::prefetch(bucket);
-        }
-    }
-
     #[cfg(test)]
     pub(super) fn check_invariants(&self) {
         let mut passed = vec![0; self.count()];

@@ -73,13 +73,7 @@ impl Hash {
         self.fields.has_room()
     }
 
-    /// Begins to fetch what [`Self::get`] and [`Self::set`] look at first. `hash` is [`Hasher::hash`] of the name, here
-    /// and below.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        self.fields.prefetch(hash);
-    }
-
+    /// `hash` is [`Hasher::hash`] of the name, here and below.
     #[inline]
     pub fn get(&self, hash: u64, name: &[u8]) -> Option<FieldRef<'_>> {
         let id = self.fields.find(hash, name)?;

@@ -69,14 +69,6 @@ impl HashIndex {
         segment.buckets.find(segment.local(hash), is_it)
     }
 
-    /// Begins to fetch where a hash is looked for first.
-    #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
-        if let Some(segment) = self.segments.get(self.segment_of(hash)) {
-            segment.buckets.prefetch(segment.local(hash));
-        }
-    }
-
     /// Puts in a number. `hash_of` tells the hash of any number that is there.
     #[inline]
     pub(super) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {

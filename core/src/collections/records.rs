@@ -68,12 +68,6 @@ impl<L: Layout> Records<L> {
         self.find(hash, key).is_some()
     }
 
-    /// Begins to fetch what [`Self::find`] looks at first. Worth it when some other keys come before this one.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        self.index.prefetch(hash);
-    }
-
     /// The bytes of a record, as [`Layout`] says.
     #[inline]
     pub fn record(&self, id: RecordId) -> &[u8] {
@@ -83,12 +77,6 @@ impl<L: Layout> Records<L> {
     #[inline]
     pub fn key(&self, id: RecordId) -> &[u8] {
         L::key(self.arena.get(id))
-    }
-
-    /// Begins to fetch a record.
-    #[inline]
-    pub fn prefetch_record(&self, id: RecordId) {
-        self.arena.prefetch(id);
     }
 
     /// Puts in a record whose key is not there yet, put together from `parts` (see the layout's own `parts`). `hash`

@@ -43,12 +43,6 @@ impl Set {
         self.members.contains(hash, member)
     }
 
-    /// Begins to fetch what [`Self::contains`] and [`Self::insert`] look at first.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        self.members.prefetch(hash);
-    }
-
     /// Puts a member in; false if it was there.
     ///
     /// # Panics

@@ -152,6 +152,12 @@ impl SortedSet {
     }
 
     fn insert_new(&mut self, hasher: &Hasher, hash: u64, member: &[u8], score: f64) {
+        let id = self.insert_record(hasher, hash, member, score);
+        self.order.insert(score, id.to_bits(), &self.records);
+    }
+
+    /// Puts a member that is not there into the records, not yet into the order.
+    fn insert_record(&mut self, hasher: &Hasher, hash: u64, member: &[u8], score: f64) -> RecordId {
         let mut moves = Moves::default();
         let bytes = score.to_le_bytes();
         let parts = Scored::parts(&bytes, member);
@@ -159,7 +165,7 @@ impl SortedSet {
             .records
             .insert(hasher, hash, &parts, |record, old, new| moves.push(record, old, new));
         self.follow(moves);
-        self.order.insert(score, id.to_bits(), &self.records);
+        id
     }
 
     /// Takes a member out; its score if it was there.
@@ -305,13 +311,7 @@ impl SortedSet {
         if !is_behind || self.records.contains(hash, member) {
             return false;
         }
-        let mut moves = Moves::default();
-        let bytes = score.to_le_bytes();
-        let parts = Scored::parts(&bytes, member);
-        let id = self
-            .records
-            .insert(hasher, hash, &parts, |record, old, new| moves.push(record, old, new));
-        self.follow(moves);
+        let id = self.insert_record(hasher, hash, member, score);
         self.order.push_back(score, id.to_bits());
         true
     }

@@ -16,6 +16,7 @@ pub mod hyperloglogs;
 pub mod keys;
 pub mod lcs;
 pub mod lists;
+mod multi_pop;
 pub mod object;
 pub mod set_algebra;
 pub mod sets;

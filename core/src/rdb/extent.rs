@@ -13,6 +13,8 @@ use super::{length, string};
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Length,
+    /// So many of them.
+    Lengths(u8),
     String,
     Bytes(usize),
     /// A score in decimal, with its length in a byte.
@@ -21,57 +23,19 @@ enum Part {
     Repeat(&'static [Part]),
 }
 
-use Part::{Bytes, Decimal, Length, Repeat, String};
+use Part::{Bytes, Decimal, Length, Lengths, Repeat, String};
 
 const STRINGS: &[Part] = &[Repeat(&[String])];
 
-const STREAM_NODES: Part = Repeat(&[String, String]);
+const NODES: Part = Repeat(&[String, String]);
 const PENDING: Part = Repeat(&[Bytes(16), Bytes(8), Length]);
-const STREAM: &[Part] = &[
-    STREAM_NODES,
-    Length,
-    Length,
-    Length,
-    Repeat(&[String, Length, Length, PENDING, Repeat(&[String, Bytes(8), Repeat(&[Bytes(16)])])]),
-];
-const STREAM_2: &[Part] = &[
-    STREAM_NODES,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Repeat(&[
-        String,
-        Length,
-        Length,
-        Length,
-        PENDING,
-        Repeat(&[String, Bytes(8), Repeat(&[Bytes(16)])]),
-    ]),
-];
-const STREAM_3: &[Part] = &[
-    STREAM_NODES,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Length,
-    Repeat(&[
-        String,
-        Length,
-        Length,
-        Length,
-        PENDING,
-        Repeat(&[String, Bytes(16), Repeat(&[Bytes(16)])]),
-    ]),
-];
+const IDS: Part = Repeat(&[Bytes(16)]);
+/// Consumers with one time each, and with two.
+const CONSUMERS: Part = Repeat(&[String, Bytes(8), IDS]);
+const CONSUMERS_3: Part = Repeat(&[String, Bytes(16), IDS]);
+const STREAM: &[Part] = &[NODES, Lengths(3), Repeat(&[String, Lengths(2), PENDING, CONSUMERS])];
+const STREAM_2: &[Part] = &[NODES, Lengths(8), Repeat(&[String, Lengths(3), PENDING, CONSUMERS])];
+const STREAM_3: &[Part] = &[NODES, Lengths(8), Repeat(&[String, Lengths(3), PENDING, CONSUMERS_3])];
 
 fn parts_of(type_byte: u8) -> Option<&'static [Part]> {
     Some(match type_byte {
@@ -140,6 +104,11 @@ impl Extent {
             let mut repeated = None;
             match part {
                 Length => drop(length::parse_plain(&mut input)?),
+                Lengths(count) => {
+                    for _ in 0..count {
+                        length::parse_plain(&mut input)?;
+                    }
+                }
                 String => string::skip(&mut input)?,
                 Bytes(count) => drop(input.take(count)?),
                 Decimal => match input.byte()? {

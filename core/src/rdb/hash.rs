@@ -81,17 +81,10 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
             let Some(hash) = HashView::whole(*value) else { return };
             length::write(out, hash.len() as u64);
             hash.for_each(|name, found| {
-                write_element(out, name, format);
-                write_element(out, found.value, format);
+                string::write_element(out, name, format.compress);
+                string::write_element(out, found.value, format.compress);
             });
         }
-    }
-}
-
-fn write_element(out: &mut Vec<u8>, element: Element, format: Format) {
-    match element {
-        Element::Bytes(bytes) => string::write(out, bytes, format.compress),
-        Element::Integer(number) => string::write_integer(out, number),
     }
 }
 

@@ -28,10 +28,7 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
     if !format.has_listpacks() {
         length::write(out, list.len() as u64);
         for element in list.iter() {
-            match element {
-                Element::Bytes(text) => string::write(out, text, format.compress),
-                Element::Integer(integer) => string::write_integer(out, integer),
-            }
+            string::write_element(out, element, format.compress);
         }
         return;
     }

@@ -32,10 +32,7 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
         _ => {
             let set = SetView::of(*value);
             length::write(out, set.len() as u64);
-            set.for_each(|member| match member {
-                Element::Bytes(bytes) => string::write(out, bytes, format.compress),
-                Element::Integer(integer) => string::write_integer(out, integer),
-            });
+            set.for_each(|member| string::write_element(out, member, format.compress));
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
     let view = View::of(*value);
     length::write(out, view.len() as u64);
     view.walk(0..view.len(), true, |member, score| {
-        member.with_bytes(|member| string::write(out, member, format.compress));
+        string::write_element(out, member, format.compress);
         out.extend_from_slice(&score.to_le_bytes());
     });
 }

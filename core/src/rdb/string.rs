@@ -4,6 +4,7 @@ use super::input::{DecodeError, Input};
 use super::length::{self, Length, SPECIAL};
 use super::lzf;
 use super::value::StoredValue;
+use crate::collections::listpack::Element;
 use crate::number::parse_integer;
 use std::borrow::Cow;
 
@@ -32,6 +33,14 @@ pub fn write(out: &mut Vec<u8>, bytes: &[u8], compress: bool) {
         return;
     }
     write_plain(out, bytes);
+}
+
+/// Appends an element of a collection, as [`write`] does.
+pub fn write_element(out: &mut Vec<u8>, element: Element, compress: bool) {
+    match element {
+        Element::Bytes(bytes) => write(out, bytes, compress),
+        Element::Integer(number) => write_integer(out, number),
+    }
 }
 
 /// Appends a string as it is.

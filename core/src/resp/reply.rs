@@ -1,5 +1,6 @@
 //! Writes replies, in RESP2 or RESP3, onto the end of a connection's output.
 
+use crate::collections::listpack::Element;
 use crate::error::Error;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,15 @@ impl<'a> Reply<'a> {
 
     pub fn text(&mut self, text: &str) {
         self.bulk(text.as_bytes());
+    }
+
+    /// An element of a collection, as a bulk string.
+    #[inline]
+    pub fn element(&mut self, element: Element) {
+        match element {
+            Element::Bytes(bytes) => self.bulk(bytes),
+            Element::Integer(number) => self.bulk_int(number),
+        }
     }
 
     /// An integer as a bulk string.

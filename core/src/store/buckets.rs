@@ -328,7 +328,7 @@ fn displacement(word: u64) -> usize {
 
 /// Asks the processor to fetch the line a reference points to.
 #[inline]
-pub(crate) fn prefetch<T>(target: *const T) {
+pub(super) fn prefetch<T>(target: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads nothing that could be seen, whatever the address.
     unsafe {

@@ -23,7 +23,6 @@ mod table;
 mod tests;
 mod value;
 
-pub(crate) use buckets::prefetch;
 pub use capture::{CaptureOptions, Captured};
 pub use database::{Database, Expiry};
 pub use detached::Detached;

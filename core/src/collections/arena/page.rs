@@ -1,6 +1,5 @@
 //! One page of an arena, and how records lie in it.
 
-use crate::store::prefetch;
 use std::ops::Range;
 
 pub(super) const PAGE_BYTES: usize = 1 << 16;
@@ -237,13 +236,6 @@ impl Page {
 
     pub(super) fn bring_back(&mut self, bytes: Vec<u8>) {
         self.bytes = bytes;
-    }
-
-    #[inline]
-    pub(super) fn prefetch(&self, at: usize) {
-        if let Some(byte) = self.bytes.get(at) {
-            prefetch(byte);
-        }
     }
 
     /// All records, dead ones too: where each begins, its header, and its bytes and all that follow.

@@ -3,7 +3,7 @@
 use super::{parse_position, parse_unit, reply_distance, reply_position};
 use crate::args::Args;
 use crate::collections::listpack::Element;
-use crate::commands::sorted_sets::{reply_member, store};
+use crate::commands::sorted_sets::store;
 use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
 use crate::geo::cover::Extent;
@@ -328,7 +328,7 @@ fn reply_found(cx: &mut Cx, request: &Request, found: &[Found], unit: f64) {
         if options > 0 {
             cx.reply.array(options + 1);
         }
-        reply_member(&mut cx.reply, Element::Bytes(&place.member));
+        cx.reply.bulk(&place.member);
         if request.with_distance {
             reply_distance(&mut cx.reply, place.distance / unit);
         }

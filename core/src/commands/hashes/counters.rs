@@ -1,6 +1,6 @@
 //! Fields that count: HINCRBY and HINCRBYFLOAT. A field keeps the time at which it expires.
 
-use super::{drop_due, edit_or_create};
+use super::{NEW, drop_due};
 use crate::args::Args;
 use crate::collections::hash::FieldExpiry;
 use crate::collections::listpack::Element;
@@ -22,18 +22,19 @@ pub fn hincrby(cx: &mut Cx, args: &Args) -> CommandResult {
     let name = args.at(2);
     drop_due(keys, &key, [name].into_iter());
     let limits = keys.shard.settings.limits;
-    let new = edit_or_create(keys, &key, |entry, hasher| {
-        let old = match hash::get(entry, hasher, name) {
-            Some(found) => found.value.integer().ok_or(NOT_AN_INTEGER)?,
-            None => 0,
-        };
-        let new = old.checked_add(increment).ok_or(Error::OVERFLOW)?;
-        let mut digits = itoa::Buffer::new();
-        let text = digits.format(new).as_bytes();
-        hash::set(entry, hasher, &limits, name, text, FieldExpiry::Keep);
-        Ok(new)
-    })?
-    .result?;
+    let new = keys
+        .edit_or_create(&key, NEW, |entry, hasher| {
+            let old = match hash::get(entry, hasher, name) {
+                Some(found) => found.value.integer().ok_or(NOT_AN_INTEGER)?,
+                None => 0,
+            };
+            let new = old.checked_add(increment).ok_or(Error::OVERFLOW)?;
+            let mut digits = itoa::Buffer::new();
+            let text = digits.format(new).as_bytes();
+            hash::set(entry, hasher, &limits, name, text, FieldExpiry::Keep);
+            Ok(new)
+        })?
+        .result?;
     keys.changed(&key, Classes::HASH, "hincrby");
     keys.effect_verbatim(args);
     cx.reply.int(new);
@@ -51,23 +52,24 @@ pub fn hincrbyfloat(cx: &mut Cx, args: &Args) -> CommandResult {
     let name = args.at(2);
     drop_due(keys, &key, [name].into_iter());
     let limits = keys.shard.settings.limits;
-    let (new, expire_at) = edit_or_create(keys, &key, |entry, hasher| {
-        let (old, expire_at) = match hash::get(entry, hasher, name) {
-            Some(Found { value: Element::Integer(number), expire_at }) => {
-                (LongDouble::from(number), expire_at)
-            }
-            Some(Found { value: Element::Bytes(text), expire_at }) => {
-                (LongDouble::parse(text).ok_or(NOT_A_FLOAT)?, expire_at)
-            }
-            None => (LongDouble::from(0), None),
-        };
-        let sum = old.checked_add(increment);
-        let sum = sum.ok_or(Error::new("ERR increment would produce NaN or Infinity"))?;
-        let text = sum.to_decimal();
-        hash::set(entry, hasher, &limits, name, text.as_bytes(), FieldExpiry::Keep);
-        Ok((text, expire_at))
-    })?
-    .result?;
+    let (new, expire_at) = keys
+        .edit_or_create(&key, NEW, |entry, hasher| {
+            let (old, expire_at) = match hash::get(entry, hasher, name) {
+                Some(Found { value: Element::Integer(number), expire_at }) => {
+                    (LongDouble::from(number), expire_at)
+                }
+                Some(Found { value: Element::Bytes(text), expire_at }) => {
+                    (LongDouble::parse(text).ok_or(NOT_A_FLOAT)?, expire_at)
+                }
+                None => (LongDouble::from(0), None),
+            };
+            let sum = old.checked_add(increment);
+            let sum = sum.ok_or(Error::new("ERR increment would produce NaN or Infinity"))?;
+            let text = sum.to_decimal();
+            hash::set(entry, hasher, &limits, name, text.as_bytes(), FieldExpiry::Keep);
+            Ok((text, expire_at))
+        })?
+        .result?;
     keys.changed(&key, Classes::HASH, "hincrbyfloat");
     match expire_at {
         None => keys.effect(&[b"HSET", key.bytes, name, new.as_bytes()]),

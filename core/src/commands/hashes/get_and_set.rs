@@ -4,7 +4,7 @@ use super::expiry::{
     WRONG_NUMBER_OF_FIELDS, fields_at, fields_expire_at, fields_persist, fields_removed_by_time,
     is_past, position_of_fields,
 };
-use super::{drop_due, edit_or_create, effect_on_fields, reply_element, view};
+use super::{NEW, drop_due, effect_on_fields, view};
 use crate::args::Args;
 use crate::collections::hash::FieldExpiry;
 use crate::cx::Cx;
@@ -95,7 +95,7 @@ fn reply_values(cx: &mut Cx, key: &Key, hasher: &Hasher, fields: &Args) -> Resul
     cx.reply.array(fields.len());
     for name in fields.iter() {
         match hash.and_then(|hash| hash.get(hasher, name)) {
-            Some(found) => reply_element(&mut cx.reply, found.value),
+            Some(found) => cx.reply.element(found.value),
             None => cx.reply.null(),
         }
     }
@@ -156,7 +156,7 @@ pub fn hgetdel(cx: &mut Cx, args: &Args) -> CommandResult {
     let edited = keys.edit(&key, Type::Hash, |entry, hasher| {
         for name in fields.iter() {
             match hash::get(entry, hasher, name) {
-                Some(found) => reply_element(reply, found.value),
+                Some(found) => reply.element(found.value),
                 None => {
                     reply.null();
                     continue;
@@ -212,7 +212,7 @@ pub fn hsetex(cx: &mut Cx, args: &Args) -> CommandResult {
         _ => FieldExpiry::Clear,
     };
     let limits = keys.shard.settings.limits;
-    edit_or_create(keys, &key, |entry, hasher| {
+    keys.edit_or_create(&key, NEW, |entry, hasher| {
         for index in (0..pairs.len()).step_by(2) {
             let (name, value) = (pairs.at(index), pairs.at(index + 1));
             hash::set(entry, hasher, &limits, name, value, expiry);

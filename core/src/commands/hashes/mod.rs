@@ -16,12 +16,10 @@ pub mod read;
 pub mod scan;
 pub mod write;
 
-use crate::collections::listpack::Element;
 use crate::error::Error;
 use crate::keys::{Edited, Keys, New};
 use crate::notify::Classes;
-use crate::resp::Reply;
-use crate::store::{Hasher, Key, OwnedEntry, Packing, Type, Value};
+use crate::store::{Key, Packing, Type, Value};
 use crate::values::hash::{self, HashView};
 
 /// The hash at `key` as the caller sees it. Error: the key holds another type.
@@ -38,15 +36,8 @@ pub(super) fn seen_from(keys: &Keys) -> i64 {
     if keys.caller.is_primary { i64::MIN } else { keys.now }
 }
 
-/// [`Keys::edit_or_create`] of a hash.
-#[inline]
-fn edit_or_create<R>(
-    keys: &mut Keys,
-    key: &Key,
-    f: impl FnOnce(&mut OwnedEntry, &Hasher) -> R,
-) -> Result<Edited<R>, Error> {
-    keys.edit_or_create(key, New::Packed(Packing::Hash), f)
-}
+/// How a hash begins.
+const NEW: New = New::Packed(Packing::Hash);
 
 /// Before a command changes fields: removes those of them that are due, so that it finds what its client sees.
 #[inline]
@@ -96,13 +87,5 @@ pub fn fields_expired(keys: &mut Keys, key: &Key, names: &[&[u8]], hash_removed:
 fn effect_on_fields(keys: &mut Keys, front: &[&[u8]], names: &[&[u8]]) {
     if keys.shard.effects.enabled {
         keys.effect(&[front, names].concat());
-    }
-}
-
-#[inline]
-fn reply_element(reply: &mut Reply, element: Element) {
-    match element {
-        Element::Bytes(bytes) => reply.bulk(bytes),
-        Element::Integer(number) => reply.bulk_int(number),
     }
 }

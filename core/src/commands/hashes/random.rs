@@ -1,6 +1,6 @@
 //! HRANDFIELD: fields by chance.
 
-use super::{reply_element, view};
+use super::view;
 use crate::args::Args;
 use crate::collections::listpack::Element;
 use crate::cx::Cx;
@@ -17,7 +17,7 @@ pub fn hrandfield(cx: &mut Cx, args: &Args) -> CommandResult {
     let seed = cx.keys.shard.next_random() | 1;
     if args.len() == 2 {
         match view(&mut cx.keys, &key)?.and_then(|hash| hash.random(seed)) {
-            Some((name, _)) => reply_element(&mut cx.reply, name),
+            Some((name, _)) => cx.reply.element(name),
             None => cx.reply.null(),
         }
         return Ok(());
@@ -66,9 +66,9 @@ impl Out<'_, '_> {
         if self.with_values && self.reply.is_resp3() {
             self.reply.array(2);
         }
-        reply_element(self.reply, name);
+        self.reply.element(name);
         if self.with_values {
-            reply_element(self.reply, value);
+            self.reply.element(value);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Commands that read fields: HGET, HMGET, HGETALL, HKEYS, HVALS, HLEN, HSTRLEN, HEXISTS.
 
-use super::{reply_element, view};
+use super::view;
 use crate::args::Args;
 use crate::cx::Cx;
 use crate::error::CommandResult;
@@ -12,7 +12,7 @@ pub fn hget(cx: &mut Cx, args: &Args) -> CommandResult {
     let hasher = cx.keys.shard.hasher.clone();
     let hash = view(&mut cx.keys, &key)?;
     match hash.and_then(|hash| hash.get(&hasher, args.at(2))) {
-        Some(found) => reply_element(&mut cx.reply, found.value),
+        Some(found) => cx.reply.element(found.value),
         None => cx.reply.null(),
     }
     Ok(())
@@ -26,7 +26,7 @@ pub fn hmget(cx: &mut Cx, args: &Args) -> CommandResult {
     cx.reply.array(args.len() - 2);
     for name in args.from(2).iter() {
         match hash.and_then(|hash| hash.get(&hasher, name)) {
-            Some(found) => reply_element(&mut cx.reply, found.value),
+            Some(found) => cx.reply.element(found.value),
             None => cx.reply.null(),
         }
     }
@@ -40,8 +40,8 @@ pub fn hgetall(cx: &mut Cx, args: &Args) -> CommandResult {
     cx.reply.map(hash.map_or(0, |hash| hash.len()));
     if let Some(hash) = hash {
         hash.for_each(|name, Found { value, .. }| {
-            reply_element(&mut cx.reply, name);
-            reply_element(&mut cx.reply, value);
+            cx.reply.element(name);
+            cx.reply.element(value);
         });
     }
     Ok(())
@@ -53,7 +53,7 @@ pub fn hkeys(cx: &mut Cx, args: &Args) -> CommandResult {
     let hash = view(&mut cx.keys, &key)?;
     cx.reply.array(hash.map_or(0, |hash| hash.len()));
     if let Some(hash) = hash {
-        hash.for_each(|name, _| reply_element(&mut cx.reply, name));
+        hash.for_each(|name, _| cx.reply.element(name));
     }
     Ok(())
 }
@@ -64,7 +64,7 @@ pub fn hvals(cx: &mut Cx, args: &Args) -> CommandResult {
     let hash = view(&mut cx.keys, &key)?;
     cx.reply.array(hash.map_or(0, |hash| hash.len()));
     if let Some(hash) = hash {
-        hash.for_each(|_, Found { value, .. }| reply_element(&mut cx.reply, value));
+        hash.for_each(|_, Found { value, .. }| cx.reply.element(value));
     }
     Ok(())
 }

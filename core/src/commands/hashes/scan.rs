@@ -1,6 +1,6 @@
 //! HSCAN: the fields of a hash, some at a time.
 
-use super::{reply_element, seen_from};
+use super::seen_from;
 use crate::args::Args;
 use crate::collections::listpack::Element;
 use crate::cx::Cx;
@@ -32,10 +32,10 @@ pub fn hscan(cx: &mut Cx, args: &Args) -> CommandResult {
     let mut page = crate::resp::Reply::new(&mut found, reply.protocol());
     let next = hash.scan(cursor, options.count, |name, value| {
         if options.shows(name) {
-            reply_element(&mut page, name);
+            page.element(name);
             elements += 1;
             if options.values {
-                reply_element(&mut page, value);
+                page.element(value);
                 elements += 1;
             }
         }

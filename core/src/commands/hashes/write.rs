@@ -1,6 +1,6 @@
 //! Commands that set and remove fields: HSET, HMSET, HSETNX, HDEL.
 
-use super::{drop_due, edit_or_create};
+use super::{NEW, drop_due};
 use crate::args::Args;
 use crate::collections::hash::FieldExpiry;
 use crate::cx::Cx;
@@ -33,7 +33,7 @@ fn set_all(cx: &mut Cx, args: &Args, command: &str) -> Result<i64, Error> {
     let key = keys.key(args.at(1));
     drop_due(keys, &key, args.from(2).iter().step_by(2));
     let limits = keys.shard.settings.limits;
-    let edited = edit_or_create(keys, &key, |entry, hasher| {
+    let edited = keys.edit_or_create(&key, NEW, |entry, hasher| {
         let set = |at| {
             let (name, value) = (args.at(at), args.at(at + 1));
             hash::set(entry, hasher, &limits, name, value, FieldExpiry::Clear)
@@ -52,11 +52,12 @@ pub fn hsetnx(cx: &mut Cx, args: &Args) -> CommandResult {
     let (name, value) = (args.at(2), args.at(3));
     drop_due(keys, &key, [name].into_iter());
     let limits = keys.shard.settings.limits;
-    let is_new = edit_or_create(keys, &key, |entry, hasher| {
-        hash::get(entry, hasher, name).is_none()
-            && hash::set(entry, hasher, &limits, name, value, FieldExpiry::Clear)
-    })?
-    .result;
+    let is_new = keys
+        .edit_or_create(&key, NEW, |entry, hasher| {
+            hash::get(entry, hasher, name).is_none()
+                && hash::set(entry, hasher, &limits, name, value, FieldExpiry::Clear)
+        })?
+        .result;
     if is_new {
         keys.changed(&key, Classes::HASH, "hset");
         keys.effect_verbatim(args);

@@ -2,8 +2,8 @@
 //!
 //! Each does what its kin does where there is an element; its effect is that of the kin.
 
-use super::ends::{MultiPop, pop_first};
-use super::{limit, moves, pop_name, popped, reply_element};
+use super::ends::{multi_pop, pop_first};
+use super::{limit, moves, pop_name, popped};
 use crate::args::Args;
 use crate::commands::blocking::deadline_in_seconds;
 use crate::cx::{Cx, TimeoutReply};
@@ -32,7 +32,7 @@ fn pop(cx: &mut Cx, args: &Args, end: End) -> CommandResult {
         let edited = cx.keys.edit(&key, Type::List, |entry, _| {
             reply.array(2);
             reply.bulk(key.bytes);
-            list::pop(entry, end, limit, |element| reply_element(reply, element));
+            list::pop(entry, end, limit, |element| reply.element(element));
         })?;
         if let Some(edited) = edited {
             popped(&mut cx.keys, &key, end, 1, edited.removed);
@@ -46,7 +46,7 @@ fn pop(cx: &mut Cx, args: &Args, end: End) -> CommandResult {
 
 /// BLMPOP timeout numkeys key [key …] LEFT | RIGHT [COUNT count]
 pub fn blmpop(cx: &mut Cx, args: &Args) -> CommandResult {
-    let options = MultiPop::parse(args, 2)?;
+    let options = multi_pop(args, 2)?;
     let deadline = deadline_in_seconds(args.at(1), cx.keys.now)?;
     if !pop_first(cx, args, &options)? {
         cx.wait(deadline, TimeoutReply::NullArray);

@@ -1,6 +1,6 @@
 //! Elements by index, and all that are alike: LLEN, LINDEX, LRANGE, LSET, LINSERT, LTRIM, LREM.
 
-use super::{limit, reply_element};
+use super::limit;
 use crate::args::Args;
 use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
@@ -29,7 +29,7 @@ pub fn lindex(cx: &mut Cx, args: &Args) -> CommandResult {
         return Ok(());
     };
     match ListRef::of(value).get(number::integer(args.at(2))?) {
-        Some(element) => reply_element(&mut cx.reply, element),
+        Some(element) => cx.reply.element(element),
         None => cx.reply.null(),
     }
     Ok(())
@@ -47,7 +47,7 @@ pub fn lrange(cx: &mut Cx, args: &Args) -> CommandResult {
     let range = range(start, stop, list.len());
     cx.reply.array(range.len());
     for element in list.iter_from(range.start).take(range.len()) {
-        reply_element(&mut cx.reply, element);
+        cx.reply.element(element);
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Pushing and popping at the ends: LPUSH, RPUSH, LPUSHX, RPUSHX, LPOP, RPOP, LMPOP.
 
-use super::{limit, pop_name, popped, push_event, reply_element};
+use super::{limit, pop_name, popped, push_event};
 use crate::args::Args;
+use crate::commands::multi_pop::MultiPop;
 use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
 use crate::keys::Keys;
@@ -90,7 +91,7 @@ fn pop(cx: &mut Cx, args: &Args, end: End) -> CommandResult {
     let limit = limit(&cx.keys);
     let reply = &mut cx.reply;
     let edited = cx.keys.edit(&key, Type::List, |entry, _| {
-        list::pop(entry, end, limit, |element| reply_element(reply, element));
+        list::pop(entry, end, limit, |element| reply.element(element));
     })?;
     match edited {
         None => cx.reply.null(),
@@ -135,7 +136,7 @@ fn pop_into(
         let count = count.min(len(entry));
         head(reply);
         reply.array(count);
-        list::pop_many(entry, end, count, limit, |element| reply_element(reply, element));
+        list::pop_many(entry, end, count, limit, |element| reply.element(element));
         count
     })?;
     let Some(edited) = edited else { return Ok(None) };
@@ -149,49 +150,20 @@ fn len(entry: &OwnedEntry) -> usize {
 
 /// LMPOP numkeys key [key …] LEFT | RIGHT [COUNT count]
 pub fn lmpop(cx: &mut Cx, args: &Args) -> CommandResult {
-    let options = MultiPop::parse(args, 1)?;
+    let options = multi_pop(args, 1)?;
     if !pop_first(cx, args, &options)? {
         cx.reply.null_array();
     }
     Ok(())
 }
 
-/// What LMPOP and BLMPOP are asked for.
-pub(super) struct MultiPop {
-    /// Where the keys begin and end.
-    keys: std::ops::Range<usize>,
-    end: End,
-    count: usize,
-}
-
-impl MultiPop {
-    /// `at`: where the number of keys stands.
-    pub(super) fn parse(args: &Args, at: usize) -> Result<MultiPop, Error> {
-        let positive = |index: usize, error: &'static str| {
-            let number = number::parse_integer(args.at(index)).filter(|number| *number > 0);
-            number.map(|number| number as usize).ok_or(Error::new(error))
-        };
-        let key_count = positive(at, "ERR numkeys should be greater than 0")?;
-        let keys = at + 1..key_count.saturating_add(at + 1);
-        if keys.end >= args.len() {
-            return Err(Error::SYNTAX);
-        }
-        let end = super::end(args, keys.end)?;
-        let mut count = None;
-        let mut index = keys.end + 1;
-        while index < args.len() {
-            if count.is_some() || !args.is(index, "count") || index + 1 == args.len() {
-                return Err(Error::SYNTAX);
-            }
-            count = Some(positive(index + 1, "ERR count should be greater than 0")?);
-            index += 2;
-        }
-        Ok(MultiPop { keys, end, count: count.unwrap_or(1) })
-    }
+/// The options of LMPOP and BLMPOP. `at`: where the number of keys stands.
+pub(super) fn multi_pop(args: &Args, at: usize) -> Result<MultiPop<End>, Error> {
+    MultiPop::parse(args, at, |index| super::end(args, index))
 }
 
 /// Pops from the first of the keys that holds a list. `false`: none does, and nothing was written.
-pub(super) fn pop_first(cx: &mut Cx, args: &Args, options: &MultiPop) -> Result<bool, Error> {
+pub(super) fn pop_first(cx: &mut Cx, args: &Args, options: &MultiPop<End>) -> Result<bool, Error> {
     for index in options.keys.clone() {
         let key = cx.keys.key(args.at(index));
         let head = |reply: &mut Reply| {

@@ -16,25 +16,15 @@ pub use moves::{lmove, rpoplpush};
 pub use positions::lpos;
 
 use crate::args::Args;
-use crate::collections::listpack::Element;
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::notify::Classes;
-use crate::resp::Reply;
 use crate::store::Key;
 use crate::values::list::{End, Limit};
 
 #[inline]
 fn limit(keys: &Keys) -> Limit {
     Limit::of_setting(keys.shard.settings.limits.list_max_listpack_size.into())
-}
-
-#[inline]
-fn reply_element(reply: &mut Reply, element: Element) {
-    match element {
-        Element::Bytes(text) => reply.bulk(text),
-        Element::Integer(integer) => reply.bulk_int(integer),
-    }
 }
 
 /// LEFT or RIGHT.

@@ -2,7 +2,7 @@
 //!
 //! A member of a set has the score 1.
 
-use super::{reply_member, store};
+use super::store;
 use crate::args::Args;
 use crate::collections::intset::Intset;
 use crate::collections::listpack::{Element, Listpack};
@@ -312,7 +312,7 @@ fn reply_combined(cx: &mut Cx, args: &Args, operation: Operation) -> CommandResu
         if nested {
             cx.reply.array(2);
         }
-        reply_member(&mut cx.reply, Element::Bytes(member));
+        cx.reply.bulk(member);
         if scores {
             cx.reply.double(*score);
         }

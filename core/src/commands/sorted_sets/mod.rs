@@ -12,13 +12,11 @@ pub mod write;
 #[cfg(test)]
 mod tests;
 
-use crate::collections::listpack::Element;
 use crate::cx::Cx;
 use crate::error::Error;
 use crate::eviction;
 use crate::keys::Keys;
 use crate::notify::Classes;
-use crate::resp::Reply;
 use crate::store::{Collection, Key, OwnedEntry, Type};
 use crate::values::sorted_set::View;
 
@@ -26,15 +24,6 @@ use crate::values::sorted_set::View;
 #[inline]
 fn read<'a>(keys: &'a mut Keys, key: &Key) -> Result<Option<View<'a>>, Error> {
     Ok(keys.read_collection(key, Type::SortedSet)?.map(View::of))
-}
-
-/// A member in a reply.
-#[inline]
-pub(super) fn reply_member(reply: &mut Reply, member: Element) {
-    match member {
-        Element::Bytes(bytes) => reply.bulk(bytes),
-        Element::Integer(integer) => reply.bulk_int(integer),
-    }
 }
 
 /// Says that members of a sorted set went, and that the set is gone with the last of them.

@@ -1,8 +1,9 @@
 //! Commands that take out the lowest members or the highest: ZPOPMIN, ZPOPMAX, ZMPOP, and those that wait for some.
 
-use super::{members_went, read, reply_member};
+use super::{members_went, read};
 use crate::args::Args;
 use crate::commands::blocking::deadline_in_seconds;
+use crate::commands::multi_pop::MultiPop;
 use crate::cx::{Cx, TimeoutReply};
 use crate::error::{CommandResult, Error};
 use crate::keys::Keys;
@@ -66,7 +67,7 @@ fn pop(
             if nested {
                 reply.array(2);
             }
-            reply_member(reply, member);
+            reply.element(member);
             reply.double(score);
         });
         sorted_set::remove_ranks(entry, hasher, ranks);
@@ -148,61 +149,34 @@ fn pop_or_wait(cx: &mut Cx, args: &Args, end: End) -> CommandResult {
     Ok(())
 }
 
-/// What ZMPOP is asked for.
-struct Request<'a> {
-    keys: Args<'a>,
-    end: End,
-    count: usize,
+/// The options of ZMPOP and BZMPOP. `at`: where the number of keys stands.
+fn multi_pop(args: &Args, at: usize) -> Result<MultiPop<End>, Error> {
+    MultiPop::parse(args, at, |index| End::parse(args.at(index)).ok_or(Error::SYNTAX))
 }
 
-impl<'a> Request<'a> {
-    /// `args` from the number of keys on.
-    fn parse(args: Args<'a>) -> Result<Request<'a>, Error> {
-        let positive = |at: usize, refusal: &'static str| {
-            let number = number::parse_integer(args.at(at)).filter(|&number| number > 0);
-            number.and_then(|number| usize::try_from(number).ok()).ok_or(Error::new(refusal))
-        };
-        let key_count = positive(0, "ERR numkeys should be greater than 0")?;
-        let end = key_count
-            .checked_add(1)
-            .and_then(|at| args.get(at))
-            .and_then(End::parse)
-            .ok_or(Error::SYNTAX)?;
-        let mut count = None;
-        let mut at = key_count + 2;
-        while at < args.len() {
-            if count.is_some() || !args.is(at, "count") || at + 1 >= args.len() {
-                return Err(Error::SYNTAX);
-            }
-            count = Some(positive(at + 1, "ERR count should be greater than 0")?);
-            at += 2;
+/// Takes members out of the first key that has some; whether there was one.
+fn pop_first(cx: &mut Cx, args: &Args, options: &MultiPop<End>) -> Result<bool, Error> {
+    for index in options.keys.clone() {
+        let key = cx.keys.key(args.at(index));
+        let popped = pop(cx, &key, options.end, options.count, true, |reply, count| {
+            reply.array(2);
+            reply.bulk(key.bytes);
+            reply.array(count);
+        })?;
+        if popped > 0 {
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(popped).as_bytes();
+            cx.keys.effect(&[options.end.command(), key.bytes, digits]);
+            return Ok(true);
         }
-        Ok(Request { keys: args.from(1).first(key_count), end, count: count.unwrap_or(1) })
     }
-
-    /// Takes members out of the first key that has some; whether there was one.
-    fn serve(&self, cx: &mut Cx) -> Result<bool, Error> {
-        for name in self.keys.iter() {
-            let key = cx.keys.key(name);
-            let popped = pop(cx, &key, self.end, self.count, true, |reply, count| {
-                reply.array(2);
-                reply.bulk(key.bytes);
-                reply.array(count);
-            })?;
-            if popped > 0 {
-                let mut digits = itoa::Buffer::new();
-                let digits = digits.format(popped).as_bytes();
-                cx.keys.effect(&[self.end.command(), key.bytes, digits]);
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
+    Ok(false)
 }
 
 /// ZMPOP numkeys key [key …] MIN | MAX [COUNT count]
 pub fn zmpop(cx: &mut Cx, args: &Args) -> CommandResult {
-    if !Request::parse(args.from(1))?.serve(cx)? {
+    let options = multi_pop(args, 1)?;
+    if !pop_first(cx, args, &options)? {
         cx.reply.null_array();
     }
     Ok(())
@@ -210,9 +184,9 @@ pub fn zmpop(cx: &mut Cx, args: &Args) -> CommandResult {
 
 /// BZMPOP timeout numkeys key [key …] MIN | MAX [COUNT count]
 pub fn bzmpop(cx: &mut Cx, args: &Args) -> CommandResult {
-    let request = Request::parse(args.from(2))?;
+    let options = multi_pop(args, 2)?;
     let deadline = deadline_in_seconds(args.at(1), cx.keys.now)?;
-    if !request.serve(cx)? {
+    if !pop_first(cx, args, &options)? {
         cx.wait(deadline, TimeoutReply::NullArray);
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Ranges of members: ZRANGE and its older forms, ZRANGESTORE.
 
-use super::{read, reply_member, store};
+use super::{read, store};
 use crate::args::Args;
 use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
@@ -176,7 +176,7 @@ fn reply_ranks(reply: &mut Reply, view: View, ranks: Range<usize>, reverse: bool
         if nested {
             reply.array(2);
         }
-        reply_member(reply, member);
+        reply.element(member);
         if scores {
             reply.double(score);
         }

@@ -1,7 +1,7 @@
 //! Commands that read members by name or count them: ZCARD, ZSCORE, ZMSCORE, ZRANK, ZREVRANK, ZCOUNT, ZLEXCOUNT,
 //! ZRANDMEMBER, ZSCAN.
 
-use super::{read, reply_member};
+use super::read;
 use crate::args::Args;
 use crate::cx::Cx;
 use crate::error::{CommandResult, Error};
@@ -143,7 +143,7 @@ pub fn zrandmember(cx: &mut Cx, args: &Args) -> CommandResult {
         if nested {
             cx.reply.array(2);
         }
-        reply_member(&mut cx.reply, member);
+        cx.reply.element(member);
         if with_scores {
             cx.reply.double(score);
         }
@@ -157,7 +157,7 @@ fn random_member(cx: &mut Cx, args: &Args) -> CommandResult {
     match read(&mut cx.keys, &key)? {
         Some(view) => {
             if let Some((member, _)) = view.nth(below(view.len(), random)) {
-                reply_member(&mut cx.reply, member);
+                cx.reply.element(member);
             }
         }
         None => cx.reply.null(),

@@ -128,12 +128,11 @@ fn add_members<'m>(
         }
         outcome
     };
-    let outcome = match cx.keys.edit(key, Type::SortedSet, apply)? {
-        Some(edited) => edited.result,
-        None if options.only_present => Outcome::default(),
-        None => cx.keys.edit_or_create(key, New::Packed(Packing::SortedSet), apply)?.result,
-    };
-    Ok(outcome)
+    if options.only_present {
+        let edited = cx.keys.edit(key, Type::SortedSet, apply)?;
+        return Ok(edited.map_or_else(Outcome::default, |edited| edited.result));
+    }
+    Ok(cx.keys.edit_or_create(key, New::Packed(Packing::SortedSet), apply)?.result)
 }
 
 /// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member …]

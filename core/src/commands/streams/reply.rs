@@ -1,6 +1,5 @@
 //! Ids and entries in replies.
 
-use crate::collections::listpack::Element;
 use crate::collections::stream::{Entry, StreamId};
 use crate::resp::Reply;
 
@@ -14,8 +13,8 @@ pub(super) fn entry(reply: &mut Reply, entry: &Entry) {
     id(reply, entry.id);
     reply.array(entry.len() * 2);
     for (field, value) in entry.fields() {
-        element(reply, field);
-        element(reply, value);
+        reply.element(field);
+        reply.element(value);
     }
 }
 
@@ -37,12 +36,4 @@ pub(super) fn entries<'e>(
 /// A count as a number of elements to take: 0 stands for all.
 pub(super) fn limit(count: usize) -> usize {
     if count == 0 { usize::MAX } else { count }
-}
-
-#[inline]
-fn element(reply: &mut Reply, element: Element) {
-    match element {
-        Element::Bytes(bytes) => reply.bulk(bytes),
-        Element::Integer(number) => reply.bulk_int(number),
-    }
 }
