@@ -261,8 +261,11 @@ fn write(mut clients: [Client; 3], seed: u64, stop: &AtomicBool, written: &Atomi
         let mut sent: [Vec<Vec<Word>>; 3] = Default::default();
         for step in generator(&mut random, 60) {
             let name = step.words[0].to_ascii_uppercase();
+            // Of a BITFIELD whose writes all fail Redis tells its replicas nothing, though the string may have grown.
+            let fails = |word: &Word| word.eq_ignore_ascii_case(b"FAIL");
+            let differs = name == b"BITFIELD" && step.words.iter().any(fails);
             // SCAN-ALL is no command; FLUSHALL often would leave nothing to compare.
-            if name != b"SCAN-ALL" && (name != b"FLUSHALL" || random.one_in(20)) {
+            if name != b"SCAN-ALL" && (name != b"FLUSHALL" || random.one_in(20)) && !differs {
                 sent[step.connection].push(step.words);
             }
         }
