@@ -4,6 +4,8 @@
 //! brings its part bit by bit ([`step`]) while commands go on changing it. What writes handed over comes before the
 //! sweep goes on, so that what waits in memory stays little.
 //!
+//! A large collection comes in several parts ([`Captured::is_open`]), between which nothing else may be put.
+//!
 //! Deliberately absent: where the bytes go, the frame around them, and how often a step is taken.
 
 use crate::rdb::Format;
@@ -24,6 +26,8 @@ pub struct Options {
     pub format: Format,
     /// Values from this length on are sent by reference, in bytes.
     pub reference_bytes_min: usize,
+    /// Large collections that occupy so many bytes are held by reference and come in slices.
+    pub held_bytes_min: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
     pub now: i64,
 }
@@ -33,9 +37,9 @@ pub struct Options {
 /// # Panics
 /// If the last snapshot is still under way ([`is_under_way`]).
 pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
-    let Options { format, reference_bytes_min, now } = options;
+    let Options { format, reference_bytes_min, held_bytes_min, now } = options;
     let settings = shard.settings.clone();
-    let options = CaptureOptions { settings, format, reference_bytes_min, now };
+    let options = CaptureOptions { settings, format, reference_bytes_min, held_bytes_min, now };
     let databases = shard.databases.iter_mut().enumerate();
     databases
         .map(|(number, database)| {
@@ -72,12 +76,12 @@ pub fn step(
     None
 }
 
-/// The database with most to fetch: what was handed over waits in memory, the rest lies where it lies.
+/// The database whose last part ended in the middle of an entry, or else the one with most to fetch: what was handed over
+/// waits in memory, the rest lies where it lies.
 fn next_database(shard: &Shard) -> Option<usize> {
-    let captured = |number: &usize| shard.databases[*number].is_captured();
-    (0..shard.databases.len())
-        .filter(captured)
-        .max_by_key(|number| shard.databases[*number].handed_over_bytes())
+    let databases = shard.databases.iter().enumerate().filter(|(_, each)| each.is_captured());
+    let next = databases.max_by_key(|(_, each)| (each.is_capture_open(), each.handed_over_bytes()));
+    next.map(|(number, _)| number)
 }
 
 /// Nobody wants the rest. [`step`] must still be called to its end before the next [`begin`], and brings nothing.
@@ -103,6 +107,7 @@ mod tests {
         let options = Options {
             format: Format { version: 10, compress: false },
             reference_bytes_min: 1024,
+            held_bytes_min: 1024,
             now: later,
         };
         begin(&mut test.shard, options);

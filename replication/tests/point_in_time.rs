@@ -8,20 +8,27 @@ use proptest::prelude::*;
 use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{self, Handler};
 use ringfort_core::cx::Cx;
+use ringfort_core::digest;
 use ringfort_core::keys::{Caller, Keys};
-use ringfort_core::rdb::{Format, StoredValue, crc64};
+use ringfort_core::rdb::{Format, StoredValue, crc64, value};
 use ringfort_core::resp::{Protocol, Reply};
 use ringfort_core::shard::{Policy, Shard};
 use ringfort_core::slot::slot_of;
-use ringfort_core::store::{Captured, Expiry, Hasher, OwnedEntry};
+use ringfort_core::store::{Captured, Expiry, Hasher, OwnedEntry, Value};
 use ringfort_core::{active_expiry, eviction, flush, snapshot};
 use ringfort_replication::rdb::{Item, Reader, writer};
 
 const DATABASES: usize = 3;
 const START_MS: i64 = 1_700_000_000_000;
 
-/// (database, key) → (value, expiry).
-type Contents = BTreeMap<(usize, Vec<u8>), (Vec<u8>, Option<i64>)>;
+/// The version that has all there is to tell of collections.
+const FORMAT: Format = Format { version: writer::FIELD_TIMES_VERSION, compress: false };
+
+/// (database, key) → (value's digest, expiry).
+type Contents = BTreeMap<(usize, Vec<u8>), (digest::Digest, Option<i64>)>;
+
+/// (database, key) → a stream as it is written, with its groups, of which the digest knows nothing.
+type Streams = BTreeMap<(usize, Vec<u8>), Vec<u8>>;
 
 struct Node {
     shards: Vec<Shard>,
@@ -36,6 +43,14 @@ impl Node {
             let mut shard = Shard::new(Hasher::new([1, 2, 3, 4]), DATABASES, seed);
             shard.effects.enabled = true;
             shard.settings.maxmemory_policy = Policy::AllKeysRandom;
+            // A few elements make a large collection, and a few dozen one of several nodes.
+            let limits = &mut shard.settings.limits;
+            limits.list_max_listpack_size = 4;
+            limits.hash_max_listpack_entries = 4;
+            limits.set_max_listpack_entries = 4;
+            limits.set_max_intset_entries = 4;
+            limits.zset_max_listpack_entries = 4;
+            limits.stream_node_max_entries = 3;
             shard
         };
         Node { shards: (1..=shards as u64).map(shard).collect(), now: START_MS, log: Vec::new() }
@@ -46,12 +61,28 @@ impl Node {
         for shard in &self.shards {
             for (number, database) in shard.databases.iter().enumerate() {
                 database.for_each(|entry| {
-                    let value = (entry.string().unwrap().to_vec(), entry.expire_at());
+                    let value = (digest::of_value(Some(entry)), entry.expire_at());
                     contents.insert((number, entry.key().to_vec()), value);
                 });
             }
         }
         contents
+    }
+
+    fn streams(&self) -> Streams {
+        let mut streams = Streams::new();
+        for shard in &self.shards {
+            for (number, database) in shard.databases.iter().enumerate() {
+                database.for_each(|entry| {
+                    if let value @ Value::Stream(_) = entry.value() {
+                        let mut bytes = Vec::new();
+                        value::write(&mut bytes, &value, FORMAT);
+                        streams.insert((number, entry.key().to_vec()), bytes);
+                    }
+                });
+            }
+        }
+        streams
     }
 
     /// Runs a command whose keys are on one shard.
@@ -112,6 +143,14 @@ enum Step {
         database: usize,
         line: String,
     },
+    /// One command with many elements from a number on.
+    Fill {
+        database: usize,
+        key: String,
+        kind: usize,
+        first: u32,
+        count: u32,
+    },
     FlushAll,
     Swap(usize, usize),
     Expire {
@@ -169,8 +208,49 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Command { database, line }
         },
     );
+    // Few, so that there are many elements in each.
+    let key = || (0u32..4).prop_map(|number| format!("k:{number}"));
+    let collection =
+        (database(), key(), any::<u32>(), 0usize..20).prop_map(|(database, key, random, kind)| {
+            let number = random % 50;
+            let line = match kind {
+                0 => format!("LPUSH l:{key} {number}"),
+                1 => format!("RPOP l:{key} 3"),
+                2 => format!("LSET l:{key} -2 {number}"),
+                3 => format!("LREM l:{key} 0 {number}"),
+                4 => format!("LINSERT l:{key} BEFORE {number} {random}"),
+                5 => format!("LTRIM l:{key} 5 -6"),
+                6 => format!("SADD s:{key} {random}"),
+                7 => format!("SREM s:{key} {number} {}", number + 1),
+                8 => format!("SPOP s:{key} 4"),
+                9 => format!("HSET h:{key} {number} {random}"),
+                10 => format!("HDEL h:{key} {number} {}", number + 1),
+                11 => format!("HPEXPIRE h:{key} {} FIELDS 1 {number}", random % 5000 + 1),
+                12 => format!("ZADD z:{key} {random} {number}"),
+                13 => format!("ZPOPMIN z:{key} 3"),
+                14 => format!("ZREMRANGEBYRANK z:{key} 5 8"),
+                15 => format!("XADD x:{key} * f {random}"),
+                16 => format!("XTRIM x:{key} MAXLEN 20"),
+                17 => format!("XGROUP CREATE x:{key} g{} 0 MKSTREAM", number % 2),
+                18 => format!(
+                    "XREADGROUP GROUP g{} c{} COUNT 7 STREAMS x:{key} >",
+                    number % 2,
+                    number % 3
+                ),
+                _ => {
+                    let key = format!("{}:{key}", ["l", "s", "h", "z", "x"][random as usize % 5]);
+                    format!("RENAME {key} {{{key}}}r")
+                }
+            };
+            Step::Command { database, line }
+        });
+    let fill = (database(), key(), 0usize..5, 0u32..40, 1u32..60);
     prop_oneof![
         12 => command,
+        12 => collection,
+        12 => fill.prop_map(|(database, key, kind, first, count)| {
+            Step::Fill { database, key, kind, first, count }
+        }),
         1 => Just(Step::FlushAll),
         1 => (database(), database()).prop_map(|(one, other)| Step::Swap(one, other)),
         2 => (0i64..3000).prop_map(|after_ms| Step::Expire { after_ms }),
@@ -181,7 +261,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (database(), 0u32..3, 1u32..600).prop_map(|(database, first, count)| {
             Step::Depopulate { database, first: first * 200, count }
         }),
-        8 => (0usize..4, 1usize..5000, 1usize..100).prop_map(|(shard, bytes, entries)| {
+        16 => (0usize..4, prop_oneof![1usize..100, 1usize..5000], 1usize..100).prop_map(|(shard, bytes, entries)| {
             Step::Snapshot { shard, bytes, entries }
         }),
     ]
@@ -193,6 +273,9 @@ struct Stream {
     bytes: Vec<u8>,
     crc: u64,
     database: Option<usize>,
+    /// The shard whose entry goes on, and what others brought meanwhile.
+    open: Option<usize>,
+    waiting: Vec<(usize, Captured)>,
 }
 
 impl Stream {
@@ -201,7 +284,17 @@ impl Stream {
         self.bytes.extend_from_slice(frame);
     }
 
-    fn part(&mut self, captured: Captured) {
+    fn part(&mut self, shard: usize, captured: Captured) {
+        self.waiting.push((shard, captured));
+        let fits = |open: Option<usize>, shard| open.is_none_or(|open| open == shard);
+        while let Some(at) = self.waiting.iter().position(|(shard, _)| fits(self.open, *shard)) {
+            let (shard, captured) = self.waiting.remove(at);
+            self.open = captured.is_open.then_some(shard);
+            self.write(captured);
+        }
+    }
+
+    fn write(&mut self, captured: Captured) {
         if captured.bytes.is_empty() {
             return;
         }
@@ -223,6 +316,23 @@ fn take_step(node: &mut Node, step: &Step, stream: &mut Option<Stream>) {
         Step::Command { database, line } => {
             let args = OwnedArgs::new(line.split(' ').map(str::as_bytes));
             // Both names of a key are on its shard: they share its tag or are the tag.
+            node.run(*database, &args.args(), Caller::default());
+        }
+        Step::Fill { database, key, kind, first, count } => {
+            let numbers = (*first..first + count).map(|number| number.to_string());
+            let (name, prefix) =
+                [("RPUSH", "l"), ("SADD", "s"), ("HSET", "h"), ("ZADD", "z"), ("XADD", "x")][*kind];
+            let mut words = vec![name.to_owned(), format!("{prefix}:{key}")];
+            if name == "XADD" {
+                words.push("*".to_owned());
+            }
+            for number in numbers {
+                if kind >= &2 {
+                    words.push(number.clone());
+                }
+                words.push(number);
+            }
+            let args = OwnedArgs::new(words.iter().map(String::as_bytes));
             node.run(*database, &args.args(), Caller::default());
         }
         Step::FlushAll => {
@@ -265,35 +375,38 @@ fn take_step(node: &mut Node, step: &Step, stream: &mut Option<Stream>) {
         }
         Step::Snapshot { shard, bytes, entries } => {
             let Some(stream) = stream else { return };
-            let shard = &mut node.shards[shard % shards];
-            if let Some(captured) = snapshot::step(shard, *bytes, *entries, &mut Vec::new()) {
-                stream.part(captured);
+            let shard = shard % shards;
+            let part = snapshot::step(&mut node.shards[shard], *bytes, *entries, &mut Vec::new());
+            if let Some(captured) = part {
+                stream.part(shard, captured);
             }
         }
     }
 }
 
 fn cut(node: &mut Node, reference_bytes_min: usize, compress: bool) -> Stream {
-    let format = Format { version: 10, compress };
-    let options = snapshot::Options { format, reference_bytes_min, now: node.now };
+    let format = Format { compress, ..FORMAT };
+    let held_bytes_min = reference_bytes_min;
+    let options = snapshot::Options { format, reference_bytes_min, held_bytes_min, now: node.now };
     for shard in &mut node.shards {
         snapshot::begin(shard, options);
     }
     node.log.clear();
     let mut stream = Stream::default();
     let mut header = Vec::new();
-    writer::write_header(&mut header, writer::VERSION);
+    writer::write_header(&mut header, format.version);
     stream.frame(&header);
     stream
 }
 
 fn finish(node: &mut Node, mut stream: Stream) -> Vec<u8> {
-    for shard in &mut node.shards {
+    for (number, shard) in node.shards.iter_mut().enumerate() {
         while let Some(captured) = snapshot::step(shard, 1000, 50, &mut Vec::new()) {
-            stream.part(captured);
+            stream.part(number, captured);
         }
         assert!(!snapshot::is_under_way(shard));
     }
+    assert!(stream.open.is_none() && stream.waiting.is_empty());
     writer::write_end(&mut stream.bytes, Some(stream.crc));
     stream.bytes
 }
@@ -309,12 +422,14 @@ fn load(bytes: &[u8], shards: usize, now: i64) -> Node {
         match item {
             Item::Select { database: selected } => database = selected as usize,
             Item::Entry(entry) => {
-                let value = match entry.value {
-                    StoredValue::String(bytes) => bytes.into_owned(),
-                    StoredValue::Integer(number) => number.to_string().into_bytes(),
-                    StoredValue::Collection(_) => panic!("only strings were written"),
+                let (key, expire_at) = (&entry.key, entry.expire_at);
+                let new = match entry.value {
+                    StoredValue::String(bytes) => OwnedEntry::string(key, &bytes, expire_at, 0),
+                    StoredValue::Integer(number) => OwnedEntry::integer(key, number, expire_at, 0),
+                    StoredValue::Collection(collection) => {
+                        OwnedEntry::collection(key, collection, expire_at, 0)
+                    }
                 };
-                let new = OwnedEntry::string(&entry.key, &value, entry.expire_at, 0);
                 let shard = slot_of(&entry.key).shard(shards);
                 let target = &mut node.shards[shard].databases[database];
                 let key = target.hasher().key(&entry.key);
@@ -354,13 +469,14 @@ fn check(shards: usize, before: &[Step], during: &[Step], reference: usize, comp
     before.iter().for_each(|step| take_step(&mut node, step, &mut stream));
     // Twice, so that the second snapshot begins with entries of the other phase.
     for _ in 0..2 {
-        let at_cut = node.contents();
+        let (at_cut, streams_at_cut) = (node.contents(), node.streams());
         let mut stream = Some(cut(&mut node, reference, compress));
         during.iter().for_each(|step| take_step(&mut node, step, &mut stream));
         let log = node.log.clone();
         let bytes = finish(&mut node, stream.expect("put there above"));
         let mut loaded = load(&bytes, 3, node.now);
         assert_eq!(loaded.contents(), at_cut, "the snapshot is not the state at the cut");
+        assert_eq!(loaded.streams(), streams_at_cut, "the snapshot has other streams");
         replay(&mut loaded, &log);
         assert_eq!(loaded.contents(), node.contents(), "the log does not lead to the end");
     }
@@ -399,7 +515,7 @@ fn a_value_that_is_sent_by_reference_stays_as_it_was() {
     // Its bytes are still where they were when the value is overwritten in place.
     let append = OwnedArgs::new([b"SETRANGE".as_slice(), b"big", b"0", b"zzzz"]);
     node.run(0, &append.args(), Caller::default());
-    stream.part(captured);
+    stream.part(0, captured);
     let bytes = finish(&mut node, stream);
     assert_eq!(load(&bytes, 1, node.now).contents(), at_cut);
     assert_ne!(node.contents(), at_cut);

@@ -11,6 +11,9 @@
 //! ends at 16 GiB of records. Payloads of more than 4 KiB do not count there: each is an allocation of its own, and the
 //! page holds a reference to it.
 //!
+//! A clone shares all pages and payloads with the original, which costs a step for each page and for every 64 payloads
+//! outside of them. Either copies what it changes while the other is there: a page, or one payload.
+//!
 //! The arena is owned by one collection. It knows nothing of what the bytes mean; finding records by what they hold is
 //! the business of `records`.
 //!
@@ -27,7 +30,11 @@
 mod page;
 mod tidy;
 
-use page::{AWAY_BYTES, Header, PAGE_BYTES, PAYLOAD_MAX, Page, UNIT_BYTES, capacity_for};
+use super::cow::{COUNTS_BYTES, CopyOnWrite};
+use super::pool::Pool;
+use page::{
+    AWAY_BYTES, Header, PAGE_BYTES, PAGE_RECORDS_BYTES, PAYLOAD_MAX, Page, UNIT_BYTES, capacity_for,
+};
 use tidy::Tidying;
 
 /// The page number is in the bits above.
@@ -71,7 +78,7 @@ impl RecordId {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Arena {
     pages: Vec<Page>,
     /// Numbers of pages that were given back.
@@ -79,7 +86,7 @@ pub struct Arena {
     /// The page that new records go to; of no meaning while there are no pages.
     head: usize,
     /// Payloads that lie outside of pages. One that was freed is empty.
-    away: Vec<Box<[u8]>>,
+    away: Pool<CopyOnWrite<[u8]>>,
     free_away: Vec<u32>,
     /// Bytes of records that are alive.
     live: usize,
@@ -104,7 +111,7 @@ impl Arena {
     pub fn memory_bytes(&self) -> usize {
         self.allocated
             + self.pages.capacity() * size_of::<Page>()
-            + self.away.capacity() * size_of::<Box<[u8]>>()
+            + self.away.memory_bytes()
             + (self.free_pages.capacity() + self.free_away.capacity()) * size_of::<u32>()
     }
 
@@ -114,7 +121,7 @@ impl Arena {
     /// May do so when the number is not that of a record.
     #[inline]
     pub fn get(&self, id: RecordId) -> &[u8] {
-        let record = &self.pages[id.page()].bytes()[id.at()..];
+        let record = self.pages[id.page()].record(id.at());
         match Header::short(record[0]) {
             Some(payload) => &record[payload],
             None => self.get_long(record),
@@ -124,7 +131,7 @@ impl Arena {
     fn get_long<'a>(&'a self, record: &'a [u8]) -> &'a [u8] {
         let header = Header::read(record);
         match header.away(record) {
-            Some(number) => &self.away[number as usize],
+            Some(number) => &self.away[number],
             None => &record[header.payload()],
         }
     }
@@ -132,10 +139,10 @@ impl Arena {
     /// The payload of a record, to be overwritten.
     #[inline]
     pub fn get_mut(&mut self, id: RecordId) -> &mut [u8] {
-        let record = &mut self.pages[id.page()].bytes_mut()[id.at()..];
+        let record = self.pages[id.page()].record_mut(id.at());
         let header = Header::read(record);
         match header.away(record) {
-            Some(number) => &mut self.away[number as usize],
+            Some(number) => self.away[number].to_mut(),
             None => &mut record[header.payload()],
         }
     }
@@ -159,17 +166,14 @@ impl Arena {
     }
 
     fn push_away(&mut self, parts: &[&[u8]]) -> RecordId {
-        let payload = parts.concat().into_boxed_slice();
-        self.allocated += payload.len();
+        let payload = CopyOnWrite::from_parts(parts);
+        self.allocated += away_bytes(&payload);
         let number = match self.free_away.pop() {
             Some(number) => {
-                self.away[number as usize] = payload;
+                self.away[number] = payload;
                 number
             }
-            None => {
-                self.away.push(payload);
-                (self.away.len() - 1) as u32
-            }
+            None => self.away.push(payload),
         };
         let at = self.page_for(AWAY_BYTES).push_away(number);
         self.live += AWAY_BYTES;
@@ -181,15 +185,15 @@ impl Arena {
     #[inline]
     pub fn overwrite(&mut self, id: RecordId, parts: &[&[u8]]) -> bool {
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        let record = &mut self.pages[id.page()].bytes_mut()[id.at()..];
+        let record = self.pages[id.page()].record_mut(id.at());
         let header = Header::read(record);
         if let Some(number) = header.away(record) {
             if length <= PAYLOAD_MAX {
                 return false;
             }
-            let payload = &mut self.away[number as usize];
+            let payload = &mut self.away[number];
             self.allocated = self.allocated - payload.len() + length;
-            *payload = parts.concat().into_boxed_slice();
+            *payload = CopyOnWrite::from_parts(parts);
             return true;
         }
         if length > PAYLOAD_MAX || Header::new(length).size() != header.size() {
@@ -201,12 +205,12 @@ impl Arena {
 
     /// Frees a record.
     pub fn free(&mut self, id: RecordId) {
-        let record = &mut self.pages[id.page()].bytes_mut()[id.at()..];
+        let record = self.pages[id.page()].record_mut(id.at());
         let header = Header::read(record);
         debug_assert!(!header.is_dead(), "a record is freed once");
         Header::mark_dead(record);
         if let Some(number) = header.away(record) {
-            self.allocated -= std::mem::take(&mut self.away[number as usize]).len();
+            self.allocated -= away_bytes(&std::mem::take(&mut self.away[number]));
             self.free_away.push(number);
         }
         self.count_dead(id.page(), header.size());
@@ -221,11 +225,11 @@ impl Arena {
         if page.live() > 0 {
             return;
         }
-        self.used -= page.bytes().len();
+        self.used -= page.len();
         if number == self.head {
             page.clear();
         } else {
-            self.allocated -= page.give_back();
+            self.allocated -= std::mem::take(page).allocated_bytes();
             self.free_pages.push(number as u32);
             self.page_is_gone(number);
         }
@@ -245,9 +249,10 @@ impl Arena {
         // What is there says how much may come: a page begins with an eighth of it, and grows by that.
         let ahead = self.live / 8;
         match self.pages.get_mut(self.head) {
-            Some(page) if page.bytes().len() + size <= PAGE_BYTES => {
-                let capacity = capacity_for(page.bytes().len() + size.max(ahead));
-                self.allocated += page.grow(capacity);
+            Some(page) if page.len() + size <= PAGE_RECORDS_BYTES => {
+                self.allocated -= page.allocated_bytes();
+                page.grow(capacity_for(page.len() + size.max(ahead)));
+                self.allocated += page.allocated_bytes();
             }
             _ => self.open_page(size.max(ahead)),
         }
@@ -256,7 +261,8 @@ impl Arena {
     /// Begins a page with room for so many bytes, or for as many as a page can hold.
     fn open_page(&mut self, bytes: usize) {
         let mut page = Page::default();
-        self.allocated += page.grow(capacity_for(bytes));
+        page.grow(capacity_for(bytes));
+        self.allocated += page.allocated_bytes();
         match self.free_pages.pop() {
             Some(number) => {
                 self.head = number as usize;
@@ -275,16 +281,22 @@ impl Arena {
 
     /// All records that are alive, in the order of memory.
     pub fn iter(&self) -> impl Iterator<Item = (RecordId, &[u8])> {
-        self.pages.iter().enumerate().flat_map(move |(number, page)| {
-            page.records().filter(|(_, header, _)| !header.is_dead()).map(
-                move |(at, header, record)| {
-                    let payload = match header.away(record) {
-                        Some(number) => &self.away[number as usize][..],
-                        None => &record[header.payload()],
-                    };
-                    (RecordId::new(number, at), payload)
-                },
-            )
+        self.iter_from(RecordId(0))
+    }
+
+    /// As [`Self::iter`], from one of them on.
+    pub fn iter_from(&self, first: RecordId) -> impl Iterator<Item = (RecordId, &[u8])> {
+        (first.page()..self.pages.len()).flat_map(move |number| {
+            let at = if number == first.page() { first.at() } else { 0 };
+            let alive =
+                self.pages[number].records_from(at).filter(|(_, header, _)| !header.is_dead());
+            alive.map(move |(at, header, record)| {
+                let payload = match header.away(record) {
+                    Some(number) => &self.away[number],
+                    None => &record[header.payload()],
+                };
+                (RecordId::new(number, at), payload)
+            })
         })
     }
 
@@ -292,8 +304,12 @@ impl Arena {
     /// gone with the first call.
     pub fn drop_some(&mut self, budget: usize) -> bool {
         self.pages.truncate(self.pages.len().saturating_sub(budget));
-        self.away.truncate(self.away.len().saturating_sub(budget));
-        let is_left = !self.pages.is_empty() || !self.away.is_empty();
+        for _ in 0..budget {
+            if self.away.pop().is_none() {
+                break;
+            }
+        }
+        let is_left = !self.pages.is_empty() || self.away.len() > 0;
         if !is_left {
             *self = Arena::new();
         }
@@ -304,45 +320,29 @@ impl Arena {
     pub(super) fn check_invariants(&self) {
         let (mut live, mut used, mut allocated) = (0, 0, 0);
         for (number, page) in self.pages.iter().enumerate() {
-            let records = page.records().collect::<Vec<_>>();
+            let records = page.records_from(0).collect::<Vec<_>>();
             let size = |dead| {
                 let wanted = records.iter().filter(|(_, header, _)| header.is_dead() == dead);
                 wanted.map(|(_, header, _)| header.size()).sum::<usize>()
             };
             assert_eq!(page.live(), size(false));
-            assert_eq!(page.bytes().len(), size(false) + size(true));
-            assert!(page.live() > 0 || page.bytes().is_empty());
-            // A clone of an empty head has no memory yet.
+            assert_eq!(page.len(), size(false) + size(true));
+            assert!(page.live() > 0 || page.len() == 0);
             let is_free = self.free_pages.contains(&(number as u32));
             assert_eq!(page.capacity() == 0 && number != self.head, is_free, "page {number}");
             live += page.live();
-            used += page.bytes().len();
-            allocated += page.capacity();
+            used += page.len();
+            allocated += page.allocated_bytes();
         }
-        allocated += self.away.iter().map(|payload| payload.len()).sum::<usize>();
+        allocated +=
+            (0..self.away.len()).map(|number| away_bytes(&self.away[number])).sum::<usize>();
         assert_eq!((live, used, allocated), (self.live, self.used, self.allocated));
     }
 }
 
-impl Clone for Arena {
-    /// The numbers of the records stay the same.
-    fn clone(&self) -> Arena {
-        let mut clone = Arena {
-            pages: self.pages.clone(),
-            free_pages: self.free_pages.clone(),
-            head: self.head,
-            away: self.away.clone(),
-            free_away: self.free_away.clone(),
-            live: self.live,
-            used: self.used,
-            allocated: 0,
-            tidying: self.tidying.clone(),
-        };
-        let pages: usize = clone.pages.iter().map(Page::capacity).sum();
-        let away: usize = clone.away.iter().map(|payload| payload.len()).sum();
-        clone.allocated = pages + away;
-        clone
-    }
+/// What a payload outside of pages has allocated.
+fn away_bytes(payload: &CopyOnWrite<[u8]>) -> usize {
+    if payload.is_empty() { 0 } else { payload.len() + COUNTS_BYTES }
 }
 
 #[cfg(test)]
@@ -411,9 +411,26 @@ mod tests {
         let all: BTreeMap<RecordId, Vec<u8>> =
             arena.iter().map(|(id, payload)| (id, payload.to_vec())).collect();
         assert_eq!(all, model);
+        assert!(
+            model
+                .keys()
+                .all(|&id| arena.iter_from(id).eq(arena.iter().filter(|each| each.0 >= id)))
+        );
+        // A clone stays as it was.
         let clone = arena.clone();
+        for (number, &id) in model.keys().enumerate() {
+            match number % 3 {
+                0 => arena.free(id),
+                1 => arena.get_mut(id).fill(7),
+                _ => drop(arena.overwrite(id, &[&[8; 20]])),
+            }
+        }
+        arena.push(&[&[9; 5000]]);
+        arena.tidy(|_, _, _| {});
+        arena.check_invariants();
         clone.check_invariants();
-        assert!(clone.iter().eq(arena.iter()));
+        drop(arena);
+        assert!(clone.iter().eq(model.iter().map(|(&id, payload)| (id, &payload[..]))));
     }
 
     fn nth(

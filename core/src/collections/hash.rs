@@ -8,7 +8,7 @@
 //! A small hash without times is a packed blob instead, which is not the business of this file; nor is when a hash
 //! becomes large.
 
-use super::records::{Field, RecordId, Records};
+use super::records::{Field, RecordId, Records, StillRecords};
 use crate::store::Hasher;
 use std::collections::BTreeSet;
 
@@ -31,8 +31,9 @@ pub struct FieldRef<'a> {
 }
 
 impl<'a> FieldRef<'a> {
+    /// What a record of a hash holds.
     #[inline]
-    fn of(record: &'a [u8]) -> FieldRef<'a> {
+    pub fn of(record: &'a [u8]) -> FieldRef<'a> {
         let (name, value) = Field::key_and_value(record);
         FieldRef { name, value, expire_at: Field::expire_at(record) }
     }
@@ -182,6 +183,11 @@ impl Hash {
     /// As [`Records::scan`].
     pub fn scan(&self, cursor: u64, limit: usize, mut f: impl FnMut(FieldRef<'_>)) -> u64 {
         self.fields.scan(cursor, limit, |_, record| f(FieldRef::of(record)))
+    }
+
+    /// As [`Records::hold`]. [`FieldRef::of`] tells what is in them.
+    pub fn hold(&self) -> StillRecords<Field> {
+        self.fields.hold()
     }
 
     /// As [`Records::drop_some`].

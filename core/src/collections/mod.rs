@@ -10,6 +10,7 @@
 pub mod arena;
 mod buckets;
 pub mod buffer;
+mod cow;
 pub mod hash;
 mod hash_index;
 pub mod hyperloglog;
@@ -18,6 +19,7 @@ pub mod limits;
 pub mod list;
 pub mod listpack;
 pub mod ordered;
+mod pool;
 pub mod records;
 pub mod set;
 pub mod sorted_set;

@@ -6,7 +6,8 @@
 //!
 //! A leaf is a kilobyte; it is left or entered by a split only when its neighbours are full too, so that random
 //! insertion leaves about four fifths of it in use, and ascending or descending insertion all of it. Nodes
-//! lie in pools without gaps ([`pool`]), know their parents, and leaves know their neighbours.
+//! lie in pools without gaps ([`pool`](super::pool)), know their parents, and leaves know their neighbours; a clone
+//! of the tree is a clone of the pools, which share what neither has changed.
 //!
 //! Deliberately absent: members, and whether one is in the set. An element must not be inserted twice, nor be removed
 //! where there is none; both are bugs of the owner.
@@ -14,15 +15,14 @@
 mod grow;
 mod iter;
 mod node;
-mod pool;
 mod shrink;
 #[cfg(test)]
 mod tests;
 
 pub use iter::{Backward, Forward};
 
+use super::pool::Pool;
 use node::{Inner, Leaf, before_member};
-use pool::Pool;
 
 /// No node.
 const NIL: u32 = u32::MAX;

@@ -1,116 +1,141 @@
-//! Nodes of one kind, one behind the other, addressed by `u32`.
+//! Items of one kind, one behind the other, addressed by `u32`.
 //!
-//! The pool has no gaps: who removes a node moves the last one into its place, so that memory follows what is
-//! in use. It grows and shrinks by chunks, and growing never moves more than one chunk. Deliberately absent: what
-//! is in the nodes, and who refers to whom.
+//! The pool has no gaps: who removes an item moves the last one into its place, so that memory follows what is
+//! in use. It grows and shrinks by chunks, and growing never moves more than one chunk. A clone shares all chunks, and
+//! either copies the one that it changes. Deliberately absent: what is in the items, and who refers to whom.
 
-use std::mem::size_of;
+use super::cow::{COUNTS_BYTES, CopyOnWrite};
 use std::ops::{Index, IndexMut};
 
 const CHUNK_BITS: u32 = 6;
-/// Nodes in a chunk.
-pub(super) const CHUNK: usize = 1 << CHUNK_BITS;
-/// What the second and later chunks begin with; the first begins with one node.
+/// Items in a chunk.
+const CHUNK: usize = 1 << CHUNK_BITS;
+/// What the second and later chunks begin with; the first begins with one item.
 const CHUNK_FIRST: usize = CHUNK / 4;
 
-pub(super) struct Pool<T> {
-    chunks: Vec<Vec<T>>,
+pub struct Pool<T> {
+    chunks: Vec<CopyOnWrite<Chunk<T>>>,
     len: u32,
     /// Allocated for chunks, without the list of them.
     bytes: usize,
 }
 
-impl<T> Pool<T> {
-    pub(super) fn new() -> Pool<T> {
+/// A vector whose clone has the same capacity, for the count of what is allocated.
+struct Chunk<T>(Vec<T>);
+
+impl<T> Chunk<T> {
+    fn allocated_bytes(&self) -> usize {
+        COUNTS_BYTES + size_of::<Vec<T>>() + self.0.capacity() * size_of::<T>()
+    }
+}
+
+impl<T: Clone> Clone for Chunk<T> {
+    fn clone(&self) -> Chunk<T> {
+        let mut items = Vec::with_capacity(self.0.capacity());
+        items.extend_from_slice(&self.0);
+        Chunk(items)
+    }
+}
+
+impl<T: Clone> Pool<T> {
+    pub fn new() -> Pool<T> {
         Pool { chunks: Vec::new(), len: 0, bytes: 0 }
     }
 
     #[inline]
-    pub(super) fn len(&self) -> u32 {
+    pub fn len(&self) -> u32 {
         self.len
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes + self.chunks.capacity() * size_of::<Vec<T>>()
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes + self.chunks.capacity() * size_of::<CopyOnWrite<Chunk<T>>>()
     }
 
-    /// The index of the new node, which is the last.
-    pub(super) fn push(&mut self, node: T) -> u32 {
+    /// The index of the new item, which is the last.
+    pub fn push(&mut self, item: T) -> u32 {
         let index = self.len;
         if index as usize % CHUNK == 0 {
-            self.chunks.push(Vec::new());
+            let chunk = Chunk(Vec::new());
+            self.bytes += chunk.allocated_bytes();
+            self.chunks.push(CopyOnWrite::new(chunk));
         }
         let first = if index < CHUNK as u32 { 1 } else { CHUNK_FIRST };
-        let chunk = self.chunks.last_mut().expect("a chunk with room");
-        if chunk.len() == chunk.capacity() {
-            let before = chunk.capacity();
-            chunk.reserve_exact(chunk.len().max(first).min(CHUNK - chunk.len()));
-            self.bytes += (chunk.capacity() - before) * size_of::<T>();
+        let chunk = self.chunks.last_mut().expect("a chunk with room").to_mut();
+        let items = &mut chunk.0;
+        if items.len() == items.capacity() {
+            let before = items.capacity();
+            items.reserve_exact(items.len().max(first).min(CHUNK - items.len()));
+            self.bytes += (items.capacity() - before) * size_of::<T>();
         }
-        chunk.push(node);
+        items.push(item);
         self.len += 1;
         index
     }
 
-    /// The last node.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let chunk = self.chunks.last_mut()?;
-        let node = chunk.pop();
-        self.len -= u32::from(node.is_some());
-        if chunk.is_empty() {
+    /// The last item.
+    pub fn pop(&mut self) -> Option<T> {
+        let items = &mut self.chunks.last_mut()?.to_mut().0;
+        let item = items.pop();
+        self.len -= u32::from(item.is_some());
+        if items.is_empty() {
             self.drop_chunk();
-        } else if chunk.len() <= chunk.capacity() / 4 {
-            let before = chunk.capacity();
-            chunk.shrink_to(before / 2);
-            self.bytes -= (before - chunk.capacity()) * size_of::<T>();
+        } else if items.len() <= items.capacity() / 4 {
+            let before = items.capacity();
+            items.shrink_to(before / 2);
+            self.bytes -= (before - items.capacity()) * size_of::<T>();
         }
-        node
+        item
     }
 
     /// Frees the last chunk with all that is in it; false if there is none.
-    pub(super) fn drop_chunk(&mut self) -> bool {
+    pub fn drop_chunk(&mut self) -> bool {
         let Some(chunk) = self.chunks.pop() else { return false };
-        self.len -= chunk.len() as u32;
-        self.bytes -= chunk.capacity() * size_of::<T>();
+        self.len -= chunk.0.len() as u32;
+        self.bytes -= chunk.allocated_bytes();
         if self.chunks.len() <= self.chunks.capacity() / 4 {
             self.chunks.shrink_to(self.chunks.capacity() / 2);
         }
         true
     }
 
-    /// Two nodes at once.
+    /// Two items at once.
     ///
     /// # Panics
     ///
     /// If they are one.
-    pub(super) fn pair(&mut self, one: u32, other: u32) -> (&mut T, &mut T) {
+    pub fn pair(&mut self, one: u32, other: u32) -> (&mut T, &mut T) {
         let chunk = |index: u32| (index >> CHUNK_BITS) as usize;
         let place = |index: u32| index as usize % CHUNK;
-        assert_ne!(one, other, "a node is not two");
+        assert_ne!(one, other, "an item is not two");
         let (low, high) = (one.min(other), one.max(other));
         let (low, high) = if chunk(low) == chunk(high) {
-            let (before, from) = self.chunks[chunk(low)].split_at_mut(place(high));
+            let items = &mut self.chunks[chunk(low)].to_mut().0;
+            let (before, from) = items.split_at_mut(place(high));
             (&mut before[place(low)], &mut from[0])
         } else {
             let (before, from) = self.chunks.split_at_mut(chunk(high));
-            (&mut before[chunk(low)][place(low)], &mut from[0][place(high)])
+            let (low_chunk, high_chunk) = (before[chunk(low)].to_mut(), from[0].to_mut());
+            (&mut low_chunk.0[place(low)], &mut high_chunk.0[place(high)])
         };
         if one < other { (low, high) } else { (high, low) }
     }
 }
 
-impl<T: Clone> Clone for Pool<T> {
-    fn clone(&self) -> Self {
-        let mut pool =
-            Pool { chunks: Vec::with_capacity(self.chunks.len()), len: self.len, bytes: 0 };
-        for chunk in &self.chunks {
-            let mut copy = Vec::new();
-            copy.reserve_exact(chunk.capacity());
-            copy.extend_from_slice(chunk);
-            pool.bytes += copy.capacity() * size_of::<T>();
-            pool.chunks.push(copy);
-        }
-        pool
+impl<T> Clone for Pool<T> {
+    fn clone(&self) -> Pool<T> {
+        Pool { chunks: self.chunks.clone(), len: self.len, bytes: self.bytes }
+    }
+}
+
+impl<T: Clone> Default for Pool<T> {
+    fn default() -> Pool<T> {
+        Pool::new()
+    }
+}
+
+impl<T> std::fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Pool").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -119,14 +144,14 @@ impl<T> Index<u32> for Pool<T> {
 
     #[inline]
     fn index(&self, index: u32) -> &T {
-        &self.chunks[(index >> CHUNK_BITS) as usize][index as usize % CHUNK]
+        &self.chunks[(index >> CHUNK_BITS) as usize].0[index as usize % CHUNK]
     }
 }
 
-impl<T> IndexMut<u32> for Pool<T> {
+impl<T: Clone> IndexMut<u32> for Pool<T> {
     #[inline]
     fn index_mut(&mut self, index: u32) -> &mut T {
-        &mut self.chunks[(index >> CHUNK_BITS) as usize][index as usize % CHUNK]
+        &mut self.chunks[(index >> CHUNK_BITS) as usize].to_mut().0[index as usize % CHUNK]
     }
 }
 
@@ -135,8 +160,8 @@ mod tests {
     use super::*;
 
     fn allocated<T>(pool: &Pool<T>) -> usize {
-        let chunks: usize = pool.chunks.iter().map(|chunk| chunk.capacity() * size_of::<T>()).sum();
-        chunks + pool.chunks.capacity() * size_of::<Vec<T>>()
+        let chunks: usize = pool.chunks.iter().map(|chunk| chunk.allocated_bytes()).sum();
+        chunks + pool.chunks.capacity() * size_of::<usize>()
     }
 
     #[test]
@@ -158,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_two_nodes_of_any_chunks() {
+    fn a_pair_is_two_items_of_any_chunks() {
         let mut pool = Pool::new();
         (0..200).for_each(|number| {
             pool.push(number);
@@ -166,5 +191,21 @@ mod tests {
         for (one, other) in [(0, 1), (1, 0), (3, 190), (190, 3), (70, 120)] {
             assert_eq!(pool.pair(one, other), (&mut { one }, &mut { other }));
         }
+    }
+
+    #[test]
+    fn a_clone_stays_as_it_was() {
+        let mut pool = Pool::new();
+        (0..300).for_each(|number| assert_eq!(pool.push(number), number));
+        let clone = pool.clone();
+        pool[70] = 0;
+        *pool.pair(10, 200).1 = 0;
+        while pool.len() > 100 {
+            pool.pop();
+            assert_eq!(pool.memory_bytes(), allocated(&pool));
+        }
+        pool.push(7);
+        assert!((0..300).all(|number| clone[number] == number));
+        assert_eq!(clone.memory_bytes(), allocated(&clone));
     }
 }

@@ -15,9 +15,11 @@
 //! A million members of twelve bytes take about 23 bytes each, all in.
 
 mod layout;
+mod still;
 
 pub use super::arena::RecordId;
 pub use layout::{Field, FieldParts, Layout, Member, Scored};
+pub use still::StillRecords;
 
 use super::arena::Arena;
 use super::hash_index::HashIndex;
@@ -179,6 +181,11 @@ impl<L: Layout> Records<L> {
     /// All records, in the order of memory: the fastest way to see all of them, in an order that means nothing.
     pub fn iter(&self) -> impl Iterator<Item = (RecordId, &[u8])> {
         self.arena.iter()
+    }
+
+    /// The records as they are now, which they stay whatever happens to these. Costs a step for each 64 KiB.
+    pub fn hold(&self) -> StillRecords<L> {
+        StillRecords::new(self.arena.clone(), self.len())
     }
 
     /// Frees about so many allocations, and returns whether something is left. After the first call nothing else may

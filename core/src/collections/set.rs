@@ -3,7 +3,7 @@
 //! The members are bytes and in no order. A small set is a packed blob instead, which is not the business of this file;
 //! nor is when a set becomes large.
 
-use super::records::{Member, Records};
+use super::records::{Member, Records, StillRecords};
 use crate::store::Hasher;
 use std::fmt;
 
@@ -79,6 +79,11 @@ impl Set {
     /// As [`Records::scan`].
     pub fn scan(&self, cursor: u64, limit: usize, mut f: impl FnMut(&[u8])) -> u64 {
         self.members.scan(cursor, limit, |_, member| f(member))
+    }
+
+    /// As [`Records::hold`].
+    pub fn hold(&self) -> StillRecords<Member> {
+        self.members.hold()
     }
 
     /// As [`Records::drop_some`].

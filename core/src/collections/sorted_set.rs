@@ -9,7 +9,7 @@
 pub mod packed;
 
 use super::ordered::{Element, Members, Moved, Ordered};
-use super::records::{RecordId, Records, Scored};
+use super::records::{Layout, RecordId, Records, Scored, StillRecords};
 use crate::store::Hasher;
 use std::collections::HashMap;
 
@@ -17,6 +17,25 @@ use std::collections::HashMap;
 pub struct SortedSet {
     records: Records<Scored>,
     order: Ordered,
+}
+
+/// A sorted set as it was at one moment, for who writes it down while it goes on changing.
+pub struct StillSortedSet {
+    records: StillRecords<Scored>,
+    order: Ordered,
+}
+
+impl StillSortedSet {
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// As [`SortedSet::down_from`].
+    pub fn down_from(&self, rank: usize) -> impl Iterator<Item = (&[u8], f64)> {
+        self.order.down_from(rank).map(|Element { score, id }| {
+            (Scored::key(self.records.record(RecordId::from_bits(id))), score)
+        })
+    }
 }
 
 impl Members for Records<Scored> {
@@ -300,6 +319,11 @@ impl SortedSet {
     /// All members and scores, in the order of memory, which is the fastest.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], f64)> {
         self.records.iter().map(|(id, record)| (self.records.key(id), Scored::score(record)))
+    }
+
+    /// The sorted set as it is now, which it stays whatever happens to this one. Costs a step for each 64 KiB.
+    pub fn hold(&self) -> StillSortedSet {
+        StillSortedSet { records: self.records.hold(), order: self.order.clone() }
     }
 
     /// Puts in a member that is not there and comes behind all that are; false if that is not so.

@@ -59,8 +59,9 @@ pub fn write_entry_front(
     length::write(out, value_bytes as u64);
 }
 
+/// Appends an entry up to its value, of which only the type is said.
 #[inline]
-fn write_key(
+pub fn write_key(
     out: &mut Vec<u8>,
     key: &[u8],
     type_byte: u8,

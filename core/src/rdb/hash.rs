@@ -20,11 +20,13 @@
 
 use super::input::{DecodeError, Input};
 use super::length;
+use super::slices::Slices;
 use super::string;
 use super::value::{Builder, Format, type_byte};
 use crate::collections::Hash;
-use crate::collections::hash::FieldExpiry;
+use crate::collections::hash::{FieldExpiry, FieldRef};
 use crate::collections::listpack::{self, Element, Listpack, ListpackMut};
+use crate::collections::records::{Field, RecordId, StillRecords};
 use crate::collections::ziplist::Ziplist;
 use crate::collections::zipmap::Zipmap;
 use crate::store::{Collection, Hasher, LargeValue, Packing, Value};
@@ -57,25 +59,10 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
         (type_byte::HASH_LISTPACK, Value::Packed(_, packed)) => {
             string::write(out, packed, format.compress);
         }
-        (type_byte::HASH_2, Value::Hash(hash)) => {
-            length::write(out, hash.len() as u64);
-            for field in hash.iter() {
-                string::write(out, field.name, format.compress);
-                string::write(out, field.value, format.compress);
-                out.extend_from_slice(&field.expire_at.unwrap_or(NEVER).to_le_bytes());
-            }
-        }
-        (type_byte::HASH_METADATA, Value::Hash(hash)) => {
-            let earliest = hash.next_expiry().unwrap_or(0);
-            out.extend_from_slice(&earliest.to_le_bytes());
-            length::write(out, hash.len() as u64);
-            for field in hash.iter() {
-                let behind =
-                    field.expire_at.map_or(0, |at| at.abs_diff(earliest).saturating_add(1));
-                length::write(out, behind);
-                string::write(out, field.name, format.compress);
-                string::write(out, field.value, format.compress);
-            }
+        (_, Value::Hash(hash)) => {
+            let layout = LargeLayout::of(hash, format);
+            layout.begin(out, hash.len());
+            hash.iter().for_each(|field| layout.write_field(out, field));
         }
         _ => {
             let Some(hash) = HashView::whole(*value) else { return };
@@ -85,6 +72,74 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
                 string::write_element(out, found.value, format.compress);
             });
         }
+    }
+}
+
+/// How a large hash is written.
+struct LargeLayout {
+    type_byte: u8,
+    /// When the first field expires; of type 24 only.
+    earliest: i64,
+    compress: bool,
+}
+
+impl LargeLayout {
+    fn of(hash: &Hash, format: Format) -> LargeLayout {
+        LargeLayout {
+            type_byte: type_byte(&Value::Hash(hash), format),
+            earliest: hash.next_expiry().unwrap_or(0),
+            compress: format.compress,
+        }
+    }
+
+    fn begin(&self, out: &mut Vec<u8>, len: usize) {
+        if self.type_byte == type_byte::HASH_METADATA {
+            out.extend_from_slice(&self.earliest.to_le_bytes());
+        }
+        length::write(out, len as u64);
+    }
+
+    fn write_field(&self, out: &mut Vec<u8>, field: FieldRef) {
+        if self.type_byte == type_byte::HASH_METADATA {
+            let behind = |at: i64| at.abs_diff(self.earliest).saturating_add(1);
+            length::write(out, field.expire_at.map_or(0, behind));
+        }
+        string::write(out, field.name, self.compress);
+        string::write(out, field.value, self.compress);
+        if self.type_byte == type_byte::HASH_2 {
+            out.extend_from_slice(&field.expire_at.unwrap_or(NEVER).to_le_bytes());
+        }
+    }
+}
+
+/// A large hash that is written bit by bit.
+pub struct HashSlices {
+    fields: StillRecords<Field>,
+    layout: LargeLayout,
+    /// The field to go on from; `None`: nothing was written.
+    next: Option<RecordId>,
+}
+
+impl HashSlices {
+    pub fn new(hash: &Hash, format: Format) -> HashSlices {
+        HashSlices { fields: hash.hold(), layout: LargeLayout::of(hash, format), next: None }
+    }
+}
+
+impl Slices for HashSlices {
+    fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let end = out.len() + bytes_max;
+        if self.next.is_none() {
+            self.layout.begin(out, self.fields.len());
+        }
+        for (id, field) in self.fields.iter_from(self.next) {
+            if out.len() >= end {
+                self.next = Some(id);
+                return false;
+            }
+            self.layout.write_field(out, FieldRef::of(field));
+        }
+        true
     }
 }
 

@@ -4,10 +4,11 @@
 //! Source: `rdbSaveObject` and `rdbLoadObject` in `src/rdb.c` of Redis 7.2.
 
 use super::input::{DecodeError, Input};
+use super::slices::Slices;
 use super::value::{Builder, Format, type_byte};
 use super::{length, string};
 use crate::collections::List;
-use crate::collections::list::NodeRef;
+use crate::collections::list::{NodePlace, NodeRef};
 use crate::collections::listpack::{self, Element, Listpack};
 use crate::collections::ziplist::Ziplist;
 use crate::store::{Collection, Packing, Value};
@@ -24,33 +25,70 @@ pub fn type_byte(_value: &Value, format: Format) -> u8 {
 
 /// Appends it without its type byte.
 pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
-    let list = ListRef::of(*value);
-    if !format.has_listpacks() {
-        length::write(out, list.len() as u64);
-        for element in list.iter() {
-            string::write_element(out, element, format.compress);
-        }
-        return;
-    }
-    match list {
+    match ListRef::of(*value) {
         ListRef::Small(listpack) => {
-            length::write(out, 1);
+            length::write(out, if format.has_listpacks() { 1 } else { listpack.len() as u64 });
             write_node(out, NodeRef::Packed(listpack), format);
         }
         ListRef::Large(list) => {
-            length::write(out, list.node_count() as u64);
+            length::write(out, large_len(list, format));
             list.nodes().for_each(|node| write_node(out, node, format));
         }
     }
 }
 
+/// What a list is said to consist of: so many nodes, or elements.
+fn large_len(list: &List, format: Format) -> u64 {
+    let len = if format.has_listpacks() { list.node_count() } else { list.len() };
+    len as u64
+}
+
 fn write_node(out: &mut Vec<u8>, node: NodeRef, format: Format) {
     let (container, bytes) = match node {
+        NodeRef::Packed(listpack) if !format.has_listpacks() => {
+            for element in listpack.iter() {
+                string::write_element(out, element, format.compress);
+            }
+            return;
+        }
         NodeRef::Packed(listpack) => (PACKED, listpack.bytes()),
         NodeRef::Plain(text) => (PLAIN, text),
     };
-    length::write(out, container);
+    if format.has_listpacks() {
+        length::write(out, container);
+    }
     string::write(out, bytes, format.compress);
+}
+
+/// A large list that is written bit by bit.
+pub struct ListSlices {
+    list: List,
+    format: Format,
+    /// The node to go on with; `None`: nothing was written.
+    next: Option<NodePlace>,
+}
+
+impl ListSlices {
+    pub fn new(list: List, format: Format) -> ListSlices {
+        ListSlices { list, format, next: None }
+    }
+}
+
+impl Slices for ListSlices {
+    fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let end = out.len() + bytes_max;
+        if self.next.is_none() {
+            length::write(out, large_len(&self.list, self.format));
+        }
+        for (place, node) in self.list.nodes_from(self.next.unwrap_or_default()) {
+            if out.len() >= end {
+                self.next = Some(place);
+                return false;
+            }
+            write_node(out, node, self.format);
+        }
+        true
+    }
 }
 
 /// The value of type `type_byte` that comes next.

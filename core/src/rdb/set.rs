@@ -4,9 +4,11 @@
 //! Redis does.
 
 use super::input::{DecodeError, Input};
+use super::slices::Slices;
 use super::value::{Builder, Format, type_byte as byte};
 use super::{length, string};
 use crate::collections::listpack::{Element, Listpack};
+use crate::collections::records::{Member, RecordId, StillRecords};
 use crate::collections::{Set, intset, listpack};
 use crate::store::{Collection, Packing, Value};
 use crate::values::set::{SetBuilder, SetView};
@@ -34,6 +36,37 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
             length::write(out, set.len() as u64);
             set.for_each(|member| string::write_element(out, member, format.compress));
         }
+    }
+}
+
+/// A large set that is written bit by bit.
+pub struct SetSlices {
+    members: StillRecords<Member>,
+    format: Format,
+    /// The member to go on from; `None`: nothing was written.
+    next: Option<RecordId>,
+}
+
+impl SetSlices {
+    pub fn new(members: StillRecords<Member>, format: Format) -> SetSlices {
+        SetSlices { members, format, next: None }
+    }
+}
+
+impl Slices for SetSlices {
+    fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let end = out.len() + bytes_max;
+        if self.next.is_none() {
+            length::write(out, self.members.len() as u64);
+        }
+        for (id, member) in self.members.iter_from(self.next) {
+            if out.len() >= end {
+                self.next = Some(id);
+                return false;
+            }
+            string::write(out, member, self.format.compress);
+        }
+        true
     }
 }
 

@@ -7,9 +7,12 @@
 
 use super::input::{DecodeError, Input};
 use super::length::{self, Length};
+use super::slices::Slices;
 use super::string;
 use super::value::{Builder, Format, type_byte};
 use crate::collections::SortedSet;
+use crate::collections::listpack::Element;
+use crate::collections::sorted_set::StillSortedSet;
 use crate::collections::sorted_set::packed::{self, Packed};
 use crate::collections::ziplist::Ziplist;
 use crate::number;
@@ -17,6 +20,9 @@ use crate::store::{Collection, LargeValue, Packing, Value};
 use crate::values::sorted_set::{View, collect, to_large};
 use std::borrow::Cow;
 use std::collections::HashSet;
+
+/// What a slice has at most: members lie anywhere in memory, so each is waited for.
+const SLICE_PAIRS: usize = 1024;
 
 /// The type byte under which [`write`] writes it.
 pub fn type_byte(value: &Value, format: Format) -> u8 {
@@ -35,10 +41,47 @@ pub fn write(out: &mut Vec<u8>, value: &Value, format: Format) {
     }
     let view = View::of(*value);
     length::write(out, view.len() as u64);
-    view.walk(0..view.len(), true, |member, score| {
-        string::write_element(out, member, format.compress);
-        out.extend_from_slice(&score.to_le_bytes());
-    });
+    view.walk(0..view.len(), true, |member, score| write_pair(out, member, score, format));
+}
+
+fn write_pair(out: &mut Vec<u8>, member: Element, score: f64, format: Format) {
+    string::write_element(out, member, format.compress);
+    out.extend_from_slice(&score.to_le_bytes());
+}
+
+/// A large sorted set that is written bit by bit.
+pub struct SortedSetSlices {
+    set: StillSortedSet,
+    format: Format,
+    /// How many were written; `None`: not even their number.
+    written: Option<usize>,
+}
+
+impl SortedSetSlices {
+    pub fn new(set: StillSortedSet, format: Format) -> SortedSetSlices {
+        SortedSetSlices { set, format, written: None }
+    }
+}
+
+impl Slices for SortedSetSlices {
+    fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let end = out.len() + bytes_max;
+        let len = self.set.len();
+        let mut written = self.written.unwrap_or_else(|| {
+            length::write(out, len as u64);
+            0
+        });
+        let rest = self.set.down_from(len - 1 - written).take(len - written);
+        for (member, score) in rest.take(SLICE_PAIRS) {
+            if out.len() >= end {
+                break;
+            }
+            write_pair(out, Element::Bytes(member), score, self.format);
+            written += 1;
+        }
+        self.written = Some(written);
+        written == len
+    }
 }
 
 /// The value of type `type_byte` that comes next.

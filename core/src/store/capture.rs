@@ -7,6 +7,10 @@
 //! ([`Capture::take`]); an entry born later has the new phase from the beginning and is passed by. So each entry is
 //! taken once, as it was, and what it costs in memory is what was overwritten and has not been sent yet.
 //!
+//! A large collection is not written when it is taken but held by reference ([`slices`]), and written in slices while it
+//! goes on changing. Its bytes must not be torn apart: until its last slice was fetched, what is handed over meanwhile
+//! waits, and [`Captured::is_open`] says so to whoever puts the parts of several databases together.
+//!
 //! Tables that are emptied meanwhile (FLUSHALL) are kept until the sweep has been through them. SWAPDB moves the
 //! database with its capture, which knows the number that the database had at the cut.
 //!
@@ -19,10 +23,13 @@ use super::entry::EntryRef;
 use super::scan::Cursor;
 use crate::eviction::access_hint;
 use crate::rdb::Format;
-use crate::rdb::entry::{write_entry, write_entry_front};
+use crate::rdb::entry::{write_entry, write_entry_front, write_key};
 use crate::rdb::pieces::Pieces;
+use crate::rdb::slices::{self, Slices};
+use crate::rdb::value::type_byte_of;
 use crate::shard::ShardSettings;
 use crate::slot::BLOCK_SLOTS;
+use std::collections::VecDeque;
 
 /// How entries are written.
 #[derive(Clone, Debug)]
@@ -33,6 +40,8 @@ pub struct CaptureOptions {
     pub format: Format,
     /// Values outside of their entry are sent by reference from this length on, in bytes.
     pub reference_bytes_min: usize,
+    /// Large collections that occupy so many bytes are held and written in slices.
+    pub held_bytes_min: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
     pub now: i64,
 }
@@ -45,8 +54,11 @@ pub(super) struct Capture {
     cursor: Cursor,
     /// Blocks that were emptied, by the number they had, with the slot and position where the sweep goes on.
     emptied: Vec<EmptiedBlock>,
+    /// Whole entries.
     out: Pieces,
     entries: u64,
+    /// Entries that are written in slices, to be fetched before `out` once the first has begun.
+    held: VecDeque<Held>,
     /// Nobody wants the rest: entries are only moved to the new phase.
     given_up: bool,
 }
@@ -57,13 +69,35 @@ struct EmptiedBlock {
     position: u32,
 }
 
+/// An entry that is written in slices.
+struct Held {
+    /// The entry up to its value; empty once that was fetched.
+    front: Vec<u8>,
+    slices: Box<dyn Slices>,
+}
+
+impl Held {
+    fn has_begun(&self) -> bool {
+        self.front.is_empty()
+    }
+
+    /// Appends the next slice; `true`: it was the last.
+    fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        out.append(&mut self.front);
+        self.slices.write_some(out, bytes_max)
+    }
+}
+
 /// Part of a database's state at the cut, in RDB form.
 #[derive(Debug, Default)]
 pub struct Captured {
     /// The number that the database had at the cut.
     pub database: usize,
+    /// Entries that end in this part.
     pub entries: u64,
     pub bytes: Pieces,
+    /// The last entry goes on in the database's next part, right behind this.
+    pub is_open: bool,
 }
 
 impl Capture {
@@ -74,10 +108,18 @@ impl Capture {
         if self.given_up {
             return;
         }
-        self.entries += 1;
-        let CaptureOptions { settings, now, .. } = &self.options;
+        let CaptureOptions { settings, now, format, held_bytes_min, .. } = &self.options;
         let hint = access_hint(entry.access(), settings, *now);
         let (key, expire_at) = (entry.key(), entry.expire_at());
+        if entry.is_boxed()
+            && let Some(slices) = slices::hold(&entry.value(), *format, *held_bytes_min)
+        {
+            let mut front = Vec::new();
+            write_key(&mut front, key, type_byte_of(&entry.value(), *format), expire_at, hint);
+            self.held.push_back(Held { front, slices });
+            return;
+        }
+        self.entries += 1;
         if !self.options.format.compress
             && let Some(value) = entry.share_large_from(self.options.reference_bytes_min)
         {
@@ -85,8 +127,43 @@ impl Capture {
             self.out.refer(value);
         } else {
             let out = self.out.tail();
-            write_entry(out, key, &entry.value(), expire_at, hint, self.options.format);
+            write_entry(out, key, &entry.value(), expire_at, hint, *format);
         }
+    }
+
+    /// Whether the last part that was fetched ends in the middle of an entry.
+    fn is_open(&self) -> bool {
+        self.held.front().is_some_and(Held::has_begun)
+    }
+
+    /// Whole entries, unless one is open, and the next slices of those that are held.
+    fn write_held(&mut self, bytes_max: usize) -> Pieces {
+        let mut bytes =
+            if self.is_open() { Pieces::default() } else { std::mem::take(&mut self.out) };
+        while bytes.len() < bytes_max
+            && let Some(held) = self.held.front_mut()
+        {
+            let left = bytes_max - bytes.len();
+            if held.write_some(bytes.tail(), left) {
+                self.held.pop_front();
+                self.entries += 1;
+            }
+        }
+        bytes
+    }
+
+    /// Puts bytes before what is there.
+    fn put_before(&mut self, mut bytes: Pieces) {
+        if !self.out.is_empty() {
+            bytes.append(std::mem::take(&mut self.out));
+        }
+        self.out = bytes;
+    }
+
+    /// A part of these bytes.
+    fn fetched(&mut self, bytes: Pieces) -> Captured {
+        let entries = std::mem::take(&mut self.entries);
+        Captured { database: self.number, entries, bytes, is_open: self.is_open() }
     }
 
     fn keep(&mut self, blocks: impl Iterator<Item = (usize, Box<Block>)>) {
@@ -123,6 +200,7 @@ impl Database {
             emptied: Vec::new(),
             out: Pieces::default(),
             entries: 0,
+            held: VecDeque::new(),
             given_up: false,
         }));
     }
@@ -142,10 +220,16 @@ impl Database {
             capture.given_up = true;
             capture.out = Pieces::default();
             capture.entries = 0;
+            capture.held.clear();
         }
     }
 
-    /// What was handed over, and the sweep's next entries until there are about `bytes_max` bytes (a single entry may
+    /// Whether the last part ended in the middle of an entry.
+    pub fn is_capture_open(&self) -> bool {
+        self.capture.as_ref().is_some_and(|capture| capture.is_open())
+    }
+
+    /// What was handed over, and the sweep's next entries until there are about `bytes_max` bytes (a single string may
     /// be longer) or `entries_max` entries were looked at; `None` once all was taken, or while nothing is captured.
     /// Tables that were emptied come back in `freed` when the sweep has been through them.
     pub fn capture_some(
@@ -156,11 +240,18 @@ impl Database {
     ) -> Option<Captured> {
         let mut capture = self.capture.take()?;
         let phase = self.phase;
+        let bytes = capture.write_held(bytes_max);
+        if !capture.held.is_empty() {
+            let captured = capture.fetched(bytes);
+            self.capture = Some(capture);
+            return Some(captured);
+        }
+        capture.put_before(bytes);
         let mut looked_at = 0;
         // Small steps, so that many large values do not come at once.
         const STEP_ENTRIES: usize = 16;
         let mut through = false;
-        while capture.out.len() < bytes_max && looked_at < entries_max {
+        while capture.held.is_empty() && capture.out.len() < bytes_max && looked_at < entries_max {
             looked_at += STEP_ENTRIES;
             let take = |entry: EntryRef<'_>, capture: &mut Capture| {
                 if entry.phase() != phase {
@@ -181,11 +272,8 @@ impl Database {
                 break;
             }
         }
-        let captured = Captured {
-            database: capture.number,
-            entries: std::mem::take(&mut capture.entries),
-            bytes: std::mem::take(&mut capture.out),
-        };
+        let bytes = std::mem::take(&mut capture.out);
+        let captured = capture.fetched(bytes);
         if !through {
             self.capture = Some(capture);
         } else if captured.entries == 0 {

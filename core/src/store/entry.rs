@@ -266,6 +266,12 @@ impl<'a> EntryRef<'a> {
         hash.next_expiry()
     }
 
+    /// Whether the value is a large collection.
+    #[inline]
+    pub(super) fn is_boxed(&self) -> bool {
+        Kind::from_bits(self.header() >> KIND_SHIFT).is_boxed()
+    }
+
     /// What OBJECT ENCODING says.
     pub fn encoding(&self) -> Encoding {
         let shape = self.shape();

@@ -163,7 +163,7 @@ impl Value<'_> {
     }
 
     /// Bytes of a large collection outside of its entry.
-    pub(super) fn outside_bytes(&self) -> usize {
+    pub fn outside_bytes(&self) -> usize {
         match self {
             Value::String(_) | Value::Packed(..) => 0,
             Value::List(list) => size_of_val(*list) + list.memory_bytes(),

@@ -1,7 +1,9 @@
 //! One page of an arena, and how records lie in it.
 
+use crate::collections::cow::{COUNTS_BYTES, CopyOnWrite};
 use std::ops::Range;
 
+/// What a page takes at most, and what a place in one is less than.
 pub(super) const PAGE_BYTES: usize = 1 << 16;
 
 /// Records begin at multiples of this.
@@ -25,7 +27,7 @@ const LENGTH_AWAY: u16 = (1 << 14) - 1;
 const _: () = assert!(PAYLOAD_MAX < LENGTH_AWAY as usize);
 
 /// The least that is allocated for a page.
-const CAPACITY_MIN: usize = 64;
+const ALLOCATED_MIN: usize = 64;
 
 /// The beginning of a record.
 #[derive(Clone, Copy)]
@@ -117,20 +119,25 @@ pub(super) fn write(record: &mut [u8], header: Header, parts: &[&[u8]]) {
     record[end..].fill(0);
 }
 
-/// The size to allocate for a page with room for so many bytes, or for as many as a page can hold: a size that
-/// allocators serve without loss, a quarter of a power of two apart from the next.
+/// Bytes of records that a page can hold.
+pub(super) const PAGE_RECORDS_BYTES: usize = PAGE_BYTES - COUNTS_BYTES;
+
+/// What capacity a page is to have for so many bytes, or for as many as a page can hold: one with which allocators lose
+/// nothing, a quarter of a power of two apart from the next.
 pub(super) fn capacity_for(bytes: usize) -> usize {
-    if bytes >= PAGE_BYTES {
-        return PAGE_BYTES;
-    }
-    let bytes = bytes.max(CAPACITY_MIN);
-    bytes.next_multiple_of(1 << (bytes.ilog2() - 2))
+    let allocated = (bytes + COUNTS_BYTES).clamp(ALLOCATED_MIN, PAGE_BYTES);
+    allocated.next_multiple_of(1 << (allocated.ilog2() - 2)) - COUNTS_BYTES
 }
 
 /// A page. Its allocation is never outgrown unasked.
+///
+/// A clone is another hold of the same bytes; whoever writes first while both are there copies them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Page {
-    bytes: Vec<u8>,
+    /// All that is allocated.
+    memory: CopyOnWrite<[u8]>,
+    /// How much of it is records.
+    len: u32,
     /// Bytes of records that are alive.
     live: u32,
 }
@@ -139,12 +146,24 @@ impl Page {
     /// The bytes of all records.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.memory[..self.len()]
+    }
+
+    /// Bytes of all records.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// A record, and what follows it.
+    #[inline]
+    pub(super) fn record(&self, at: usize) -> &[u8] {
+        &self.memory[at..]
     }
 
     #[inline]
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+    pub(super) fn record_mut(&mut self, at: usize) -> &mut [u8] {
+        &mut self.memory.to_mut()[at..]
     }
 
     #[inline]
@@ -154,59 +173,58 @@ impl Page {
 
     #[inline]
     pub(super) fn dead(&self) -> usize {
-        self.bytes.len() - self.live()
+        self.len() - self.live()
     }
 
     #[inline]
     pub(super) fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        self.memory.len()
+    }
+
+    /// What is allocated for it, in bytes.
+    pub(super) fn allocated_bytes(&self) -> usize {
+        if self.memory.is_empty() { 0 } else { self.memory.len() + COUNTS_BYTES }
     }
 
     /// Bytes that can still be pushed.
     #[inline]
     pub(super) fn room(&self) -> usize {
-        self.bytes.capacity() - self.bytes.len()
+        self.capacity() - self.len()
     }
 
-    /// Makes the allocation this large, and returns by how much it has grown.
-    pub(super) fn grow(&mut self, capacity: usize) -> usize {
-        let before = self.bytes.capacity();
-        self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
-        self.bytes.capacity() - before
+    /// Makes the capacity this large.
+    pub(super) fn grow(&mut self, capacity: usize) {
+        let mut memory = CopyOnWrite::zeroed(capacity);
+        memory.to_mut()[..self.len()].copy_from_slice(self.bytes());
+        self.memory = memory;
     }
 
     /// Appends a record, for which there is room, and returns where it begins.
     #[inline]
     pub(super) fn push(&mut self, header: Header, parts: &[&[u8]]) -> usize {
-        let at = self.bytes.len();
-        debug_assert!(self.room() >= header.size());
-        self.bytes.extend_from_slice(&header.bytes()[..header.header_bytes()]);
-        for part in parts {
-            self.bytes.extend_from_slice(part);
-        }
-        self.end_record(at, header.size())
+        self.push_with(header.size(), |record| write(record, header, parts))
     }
 
     pub(super) fn push_away(&mut self, number: u32) -> usize {
-        let at = self.bytes.len();
         let header = Header { length: LENGTH_AWAY, is_dead: false };
-        self.bytes.extend_from_slice(&header.bytes());
-        self.bytes.resize(at + AWAY_NUMBER.start, 0);
-        self.bytes.extend_from_slice(&number.to_le_bytes());
-        self.end_record(at, AWAY_BYTES)
+        self.push_with(AWAY_BYTES, |record| {
+            record[..AWAY_NUMBER.start].fill(0);
+            record[..2].copy_from_slice(&header.bytes());
+            record[AWAY_NUMBER].copy_from_slice(&number.to_le_bytes());
+        })
     }
 
     /// Appends a record as it lies in another page.
     #[inline]
-    pub(super) fn push_record(&mut self, record: &[u8]) -> usize {
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(record);
-        self.end_record(at, record.len())
+    pub(super) fn push_record(&mut self, bytes: &[u8]) -> usize {
+        self.push_with(bytes.len(), |record| record.copy_from_slice(bytes))
     }
 
     #[inline]
-    fn end_record(&mut self, at: usize, size: usize) -> usize {
-        self.bytes.resize(at + size, 0);
+    fn push_with(&mut self, size: usize, write: impl FnOnce(&mut [u8])) -> usize {
+        let at = self.len();
+        write(&mut self.memory.to_mut()[at..at + size]);
+        self.len += size as u32;
         self.live += size as u32;
         at
     }
@@ -220,29 +238,14 @@ impl Page {
     /// Forgets all records, which are dead, and keeps the memory.
     pub(super) fn clear(&mut self) {
         debug_assert_eq!(self.live, 0);
-        self.bytes.clear();
+        self.len = 0;
     }
 
-    /// Frees the memory, all records being dead, and returns how much it was.
-    pub(super) fn give_back(&mut self) -> usize {
-        debug_assert_eq!(self.live, 0);
-        std::mem::take(&mut self.bytes).capacity()
-    }
-
-    /// Lends the bytes out, to be brought back by [`Self::bring_back`].
-    pub(super) fn lend(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.bytes)
-    }
-
-    pub(super) fn bring_back(&mut self, bytes: Vec<u8>) {
-        self.bytes = bytes;
-    }
-
-    /// All records, dead ones too: where each begins, its header, and its bytes and all that follow.
-    pub(super) fn records(&self) -> impl Iterator<Item = (usize, Header, &[u8])> {
-        let mut at = 0;
+    /// The records from a place on, dead ones too: where each begins, its header, and its bytes and all that follow.
+    pub(super) fn records_from(&self, at: usize) -> impl Iterator<Item = (usize, Header, &[u8])> {
+        let mut at = at;
         std::iter::from_fn(move || {
-            let record = &self.bytes[at..];
+            let record = &self.bytes()[at..];
             if record.is_empty() {
                 return None;
             }

@@ -85,7 +85,7 @@ impl Arena {
         let emptiest = looked_at
             .filter(|&number| {
                 let page = &self.pages[number];
-                page.dead() > 0 && page.dead() * 4 >= page.bytes().len()
+                page.dead() > 0 && page.dead() * 4 >= page.len()
             })
             .min_by_key(|&number| self.pages[number].live());
         self.tidying.from = (self.tidying.from + CHOICE.min(count)) % count;
@@ -106,27 +106,27 @@ impl Arena {
         moved: &mut impl FnMut(&[u8], RecordId, RecordId),
     ) -> (usize, usize) {
         let Some((number, begin)) = self.tidying.page else { return (0, 0) };
-        let mut page = self.pages[number].lend();
+        let mut page = std::mem::take(&mut self.pages[number]);
         let (mut records, mut at, mut moved_bytes) = (0, begin, 0);
         while at < page.len()
             && records < records_max
             && (records < records_min || at - begin < self.tidying.owed)
         {
-            let header = Header::read(&page[at..]);
+            let header = Header::read(page.record(at));
             let size = header.size();
             if !header.is_dead() {
-                let place = self.page_for(size).push_record(&page[at..at + size]);
+                let place = self.page_for(size).push_record(&page.record(at)[..size]);
                 let new = RecordId::new(self.head, place);
                 self.live += size;
                 self.used += size;
                 moved(self.get(new), RecordId::new(number, at), new);
-                Header::mark_dead(&mut page[at..]);
+                Header::mark_dead(page.record_mut(at));
                 moved_bytes += size;
             }
             at += size;
             records += 1;
         }
-        self.pages[number].bring_back(page);
+        self.pages[number] = page;
         self.tidying.page = Some((number, at));
         // The last record takes the page with it.
         self.count_dead(number, moved_bytes);

@@ -1,12 +1,15 @@
 //! List: a sequence of any length, pushed to and popped from at both ends.
 //!
 //! Elements stand in *nodes*, listpacks of some kilobytes ([`Limit`]); one that is too large for that stands in a plain
-//! node of its own. Nodes stand in *chunks* of up to 256, and chunks in a row; nodes and chunks know how many
+//! node of its own. Nodes stand in *chunks* of up to 64, and chunks in a row; nodes and chunks know how many
 //! elements they hold. So an index is found by a look at each chunk from the nearer end, then at the nodes of one chunk,
-//! then at the elements of one node: with nodes of 8 KiB, a list of a gigabyte has some 500 chunks. (A tree would
+//! then at the elements of one node: with nodes of 8 KiB, a list of a gigabyte has some 2,000 chunks. (A tree would
 //! be flatter still, but its pushes and pops would be slower, and those are what lists are for.) Only the pointers of
 //! one chunk move when a node comes or goes, only those of the chunks when a chunk does; a node is moved in its buffer
 //! as little as possible ([`node`]).
+//!
+//! A clone shares all chunks with the original, which costs a step for each. Either copies the chunk that it changes
+//! while the other is there: half a megabyte with nodes of 8 KiB.
 //!
 //! Nodes are filled as those of Redis are, so one that is written to an RDB as it is is one that Redis would have.
 //! Memory is what has been allocated: nodes have room to grow in only where elements were pushed last.
@@ -26,20 +29,22 @@ mod tests;
 pub use iter::Iter;
 pub use limit::Limit;
 
+use super::cow::{COUNTS_BYTES, CopyOnWrite};
 use super::listpack::{Element, Listpack};
 use node::Node;
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 
 /// What a chunk may hold.
-const CHUNK_NODES_MAX: usize = 256;
+const CHUNK_NODES_MAX: usize = 64;
 
 /// Two neighbours with so few nodes between them become one chunk.
-const CHUNK_NODES_JOINED: usize = 128;
+const CHUNK_NODES_JOINED: usize = 32;
 
 /// The largest listpack that becomes a node as it is, in bytes: the largest limit there is.
 const NODE_BYTES_MAX: usize = 64 << 10;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct List {
     chunks: VecDeque<Chunk>,
     /// Elements.
@@ -51,10 +56,14 @@ pub struct List {
 #[derive(Clone, Debug, Default)]
 struct Chunk {
     /// At least one.
-    nodes: VecDeque<Node>,
+    nodes: CopyOnWrite<Nodes>,
     /// Elements.
     len: usize,
 }
+
+/// Nodes whose clone has the same room, for the count of what is allocated.
+#[derive(Debug, Default)]
+struct Nodes(VecDeque<Node>);
 
 /// Where an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +72,13 @@ struct Place {
     node: usize,
     /// The element's index in its node.
     index: usize,
+}
+
+/// Where a node is, until the list is changed; by default the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodePlace {
+    chunk: usize,
+    node: usize,
 }
 
 /// What a list consists of, for who writes it down.
@@ -89,7 +105,10 @@ impl List {
 
     /// What is allocated, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.allocated + self.chunks.capacity() * size_of::<Chunk>()
+        let nodes_bytes = COUNTS_BYTES + size_of::<Nodes>();
+        self.allocated
+            + self.chunks.capacity() * size_of::<Chunk>()
+            + self.chunks.len() * nodes_bytes
     }
 
     /// Appends all elements of a trusted listpack.
@@ -116,14 +135,26 @@ impl List {
     }
 
     /// The nodes, from the first to the last.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> + Clone {
-        self.chunks.iter().flat_map(|chunk| &chunk.nodes).map(|node| match node {
-            Node::Packed(packed) => NodeRef::Packed(packed.view()),
-            Node::Plain(text) => NodeRef::Plain(text),
+    pub fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        self.nodes_from(NodePlace::default()).map(|(_, node)| node)
+    }
+
+    /// The nodes from a place on, each with its own.
+    pub fn nodes_from(&self, first: NodePlace) -> impl Iterator<Item = (NodePlace, NodeRef<'_>)> {
+        (first.chunk..self.chunks.len()).flat_map(move |chunk| {
+            let from = if chunk == first.chunk { first.node } else { 0 };
+            let nodes = self.chunks[chunk].nodes.iter().enumerate().skip(from);
+            nodes.map(move |(node, content)| {
+                let content = match content {
+                    Node::Packed(packed) => NodeRef::Packed(packed.view()),
+                    Node::Plain(text) => NodeRef::Plain(text),
+                };
+                (NodePlace { chunk, node }, content)
+            })
         })
     }
 
-    /// How many nodes there are. Costs a step for each 256 of them.
+    /// How many nodes there are. Costs a step for each 64 of them.
     pub fn node_count(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.nodes.len()).sum()
     }
@@ -159,20 +190,11 @@ impl List {
         Iter::backwards(self, index)
     }
 
-    /// Frees some `budget` nodes. Gives whether there is more; nothing else may be asked of a list that was begun.
+    /// Frees some `budget` nodes, in whole chunks. Gives whether there is more; nothing else may be asked of a list that
+    /// was begun.
     pub fn drop_some(&mut self, budget: usize) -> bool {
-        let mut left = budget;
-        while let Some(chunk) = self.chunks.back_mut() {
-            let kept = chunk.nodes.len().saturating_sub(left);
-            left -= chunk.nodes.len() - kept;
-            if kept > 0 {
-                chunk.nodes.truncate(kept);
-                return true;
-            }
+        for _ in 0..budget.div_ceil(CHUNK_NODES_MAX) {
             self.chunks.pop_back();
-            if left == 0 {
-                break;
-            }
         }
         let is_left = !self.chunks.is_empty();
         if !is_left {
@@ -196,7 +218,7 @@ impl List {
     #[inline]
     fn edit<T>(&mut self, chunk: usize, node: usize, f: impl FnOnce(&mut Node) -> T) -> T {
         let chunk = &mut self.chunks[chunk];
-        let node = &mut chunk.nodes[node];
+        let node = &mut chunk.nodes.to_mut()[node];
         let (len, room) = (node.len(), node.room());
         let result = f(node);
         chunk.len = chunk.len + node.len() - len;
@@ -218,6 +240,7 @@ impl List {
         self.allocated += node.room();
         let Chunk { nodes, len } = &mut self.chunks[chunk];
         *len += node.len();
+        let nodes = nodes.to_mut();
         let places = nodes.capacity();
         nodes.insert(at, node);
         self.allocated += (nodes.capacity() - places) * size_of::<Node>();
@@ -248,7 +271,7 @@ impl List {
     /// Removes a node, and leaves the chunk to be settled.
     fn take_node(&mut self, chunk: usize, at: usize) -> Node {
         let chunk = &mut self.chunks[chunk];
-        let node = chunk.nodes.remove(at).expect("a node");
+        let node = chunk.nodes.to_mut().remove(at).expect("a node");
         chunk.len -= node.len();
         self.len -= node.len();
         self.allocated -= node.room();
@@ -281,11 +304,12 @@ impl List {
     fn split_chunk(&mut self, at: usize) {
         let chunk = &mut self.chunks[at];
         self.allocated -= chunk.nodes.capacity() * size_of::<Node>();
-        let nodes = chunk.nodes.split_off(chunk.nodes.len() / 2);
+        let half = chunk.nodes.len() / 2;
+        let nodes = chunk.nodes.to_mut().split_off(half);
         let len = nodes.iter().map(Node::len).sum();
         chunk.len -= len;
         self.allocated += (chunk.nodes.capacity() + nodes.capacity()) * size_of::<Node>();
-        self.chunks.insert(at + 1, Chunk { nodes, len });
+        self.chunks.insert(at + 1, Chunk { nodes: CopyOnWrite::new(Nodes(nodes)), len });
     }
 
     /// Joins a chunk that has become small with a neighbour.
@@ -302,19 +326,33 @@ impl List {
         let mut next = self.chunks.remove(at + 1).expect("a neighbour");
         let chunk = &mut self.chunks[at];
         self.allocated -= (chunk.nodes.capacity() + next.nodes.capacity()) * size_of::<Node>();
-        chunk.nodes.append(&mut next.nodes);
+        chunk.nodes.to_mut().append(next.nodes.to_mut());
         chunk.len += next.len;
         self.allocated += chunk.nodes.capacity() * size_of::<Node>();
     }
 }
 
-impl Clone for List {
-    /// Without room to grow in.
-    fn clone(&self) -> List {
-        let mut clone = List::new();
-        clone.chunks.reserve_exact(self.chunks.len());
-        self.chunks.iter().for_each(|chunk| clone.push_chunk(chunk.clone()));
-        clone
+impl Deref for Nodes {
+    type Target = VecDeque<Node>;
+
+    #[inline]
+    fn deref(&self) -> &VecDeque<Node> {
+        &self.0
+    }
+}
+
+impl DerefMut for Nodes {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut VecDeque<Node> {
+        &mut self.0
+    }
+}
+
+impl Clone for Nodes {
+    fn clone(&self) -> Nodes {
+        let mut nodes = VecDeque::with_capacity(self.capacity());
+        nodes.extend(self.iter().cloned());
+        Nodes(nodes)
     }
 }
 

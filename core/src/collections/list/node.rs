@@ -2,7 +2,9 @@
 
 use super::Limit;
 use crate::collections::buffer::Buffer;
+use crate::collections::cow::COUNTS_BYTES;
 use crate::collections::listpack::{self, Element, Listpack, ListpackMut, Needle};
+use std::sync::Arc;
 
 /// What new room is a multiple of.
 const ROOM_BYTES: usize = 64;
@@ -13,7 +15,8 @@ const ROOM_BYTES_KEPT: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     Packed(Packed),
-    Plain(Box<[u8]>),
+    /// Shared by clones: it can be of any size.
+    Plain(Arc<[u8]>),
 }
 
 const _: () = assert!(size_of::<Node>() == 32);
@@ -69,7 +72,7 @@ impl Node {
     pub fn room(&self) -> usize {
         match self {
             Node::Packed(packed) => packed.buffer.capacity(),
-            Node::Plain(text) => text.len(),
+            Node::Plain(text) => COUNTS_BYTES + text.len(),
         }
     }
 
@@ -291,11 +294,11 @@ impl Packed {
 }
 
 impl Clone for Packed {
+    /// With the same room.
     fn clone(&self) -> Packed {
-        let mut clone = Packed::with_room(self.bytes().len());
-        clone.buffer.extend_from_slice(self.bytes());
-        clone.count = self.count;
-        clone
+        let mut buffer = Vec::with_capacity(self.buffer.capacity());
+        buffer.extend_from_slice(&self.buffer);
+        Packed { buffer, ..*self }
     }
 }
 

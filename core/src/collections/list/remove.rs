@@ -89,6 +89,11 @@ impl List {
         for chunk in 0..self.chunks.len() {
             let mut at = 0;
             while at < self.chunks[chunk].nodes.len() && left > 0 {
+                // Not touched without need: a clone may share it.
+                if self.chunks[chunk].nodes[at].count(&needle) == 0 {
+                    at += 1;
+                    continue;
+                }
                 left -= self.edit(chunk, at, |node| remove_matching(node, &needle, 0, left));
                 match self.chunks[chunk].nodes[at].len() {
                     0 => drop(self.take_node(chunk, at)),
@@ -110,6 +115,9 @@ impl List {
                     break;
                 }
                 let matching = self.chunks[chunk].nodes[at].count(&needle);
+                if matching == 0 {
+                    continue;
+                }
                 let kept = matching.saturating_sub(left);
                 left -= self.edit(chunk, at, |node| remove_matching(node, &needle, kept, left));
                 if self.chunks[chunk].nodes[at].len() == 0 {

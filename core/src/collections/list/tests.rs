@@ -122,7 +122,7 @@ fn check(list: &List, limit: Option<Limit>) {
     for chunk in &list.chunks {
         assert!((1..=CHUNK_NODES_MAX).contains(&chunk.nodes.len()));
         assert_eq!(chunk.len, chunk.nodes.iter().map(Node::len).sum::<usize>());
-        for node in &chunk.nodes {
+        for node in chunk.nodes.iter() {
             assert!(node.len() > 0);
             if let (Node::Packed(packed), Some(limit)) = (node, limit) {
                 assert!(limit.admits(packed.view().bytes().len(), node.len()));
@@ -165,6 +165,7 @@ proptest! {
     #[test]
     fn a_list_is_a_sequence(
         edits in prop::collection::vec(edit(), 0..400),
+        later in prop::collection::vec(edit(), 0..40),
         limit in prop_oneof![
             Just(Limit::Bytes(100)), Just(Limit::Bytes(4096)), Just(Limit::Count(1)), Just(Limit::Count(5)),
         ],
@@ -177,9 +178,16 @@ proptest! {
             check(&list, (!has_foreign_nodes).then_some(limit));
         }
         check_against(&list, &model);
-        let clone = list.clone();
+        let (mut clone, shared) = (list.clone(), model.clone());
+        for edit in later {
+            apply(&mut clone, &mut model, edit, limit);
+            check(&clone, None);
+        }
         check_against(&clone, &model);
+        check(&list, None);
+        check_against(&list, &shared);
         while list.drop_some(3) {}
+        check_against(&clone, &model);
         prop_assert_eq!((list.node_count(), list.is_empty()), (0, true));
     }
 }
@@ -214,7 +222,7 @@ fn chunks_are_split_and_joined() {
     }
     check(&list, Some(limit));
     check_against(&list, &model);
-    assert!(list.chunks.len() <= 2, "{} chunks with 100 nodes", list.chunks.len());
+    assert!(list.chunks.len() <= 6, "{} chunks with 100 nodes", list.chunks.len());
 }
 
 #[test]
@@ -304,5 +312,5 @@ fn a_list_is_freed_bit_by_bit() {
     while list.drop_some(100) {
         steps += 1;
     }
-    assert_eq!((steps, list.memory_bytes()), (30, 0));
+    assert_eq!((steps, list.memory_bytes()), (24, 0));
 }
