@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// What a slice has at most: members lie anywhere in memory, so each is waited for.
-const SLICE_PAIRS: usize = 1024;
+const SLICE_PAIRS: usize = 512;
 
 /// The type byte under which [`write`] writes it.
 pub fn type_byte(value: &Value, format: Format) -> u8 {
