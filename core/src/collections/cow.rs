@@ -17,20 +17,25 @@ pub const COUNTS_BYTES: usize = 2 * size_of::<usize>();
 pub struct CopyOnWrite<T: ?Sized>(Arc<T>);
 
 impl<T: ?Sized> CopyOnWrite<T> {
-    /// The value to be changed if nobody else holds it.
+    /// The value to be changed; `copy` makes one of it for this hold if there are others.
     #[inline]
-    fn unique(&mut self) -> Option<&mut T> {
+    fn unique(&mut self, copy: impl FnOnce(&T) -> Arc<T>) -> &mut T {
         if Arc::strong_count(&self.0) != 1 {
-            return None;
+            cold();
+            self.0 = copy(&self.0);
         }
         // What others did before they let go of it happened before.
         fence(Ordering::Acquire);
-        // SAFETY: this is the only strong hold, there is never a weak one since the field is private, and `self` is
-        // borrowed mutably: nobody can read the value or make another hold while the reference lives.
-        // (`Arc::get_mut` is the same with two locked instructions.)
-        Some(unsafe { &mut *Arc::as_ptr(&self.0).cast_mut() })
+        // SAFETY: this is the only strong hold, as the count says or because it is new, there is never a weak one since
+        // the field is private, and `self` is borrowed mutably: nobody can read the value or make another hold while
+        // the reference lives. (`Arc::make_mut` is the same with two locked instructions.)
+        unsafe { &mut *Arc::as_ptr(&self.0).cast_mut() }
     }
 }
+
+/// Tells the compiler that a branch is seldom taken.
+#[cold]
+fn cold() {}
 
 impl<T> CopyOnWrite<T> {
     #[inline]
@@ -43,27 +48,27 @@ impl<T: Clone> CopyOnWrite<T> {
     /// The value to be changed; a copy of it if others hold it too.
     #[inline]
     pub fn to_mut(&mut self) -> &mut T {
-        if Arc::strong_count(&self.0) != 1 {
-            self.part();
-        }
-        self.unique().expect("one that is held alone")
+        self.unique(|value| Arc::new(value.clone()))
+    }
+}
+
+impl<T: Clone> CopyOnWrite<[T]> {
+    /// So many times the same.
+    pub fn filled(item: T, len: usize) -> CopyOnWrite<[T]> {
+        CopyOnWrite(std::iter::repeat_n(item, len).collect())
     }
 
-    #[cold]
-    fn part(&mut self) {
-        self.0 = Arc::new(T::clone(&self.0));
+    /// The items to be changed; copies of them if others hold them too.
+    #[inline]
+    pub fn to_mut(&mut self) -> &mut [T] {
+        self.unique(|items| Arc::from(items))
     }
 }
 
 impl CopyOnWrite<[u8]> {
-    /// So many zeros.
-    pub fn zeroed(len: usize) -> CopyOnWrite<[u8]> {
-        CopyOnWrite(std::iter::repeat_n(0, len).collect())
-    }
-
     /// The bytes of all parts.
     pub fn from_parts(parts: &[&[u8]]) -> CopyOnWrite<[u8]> {
-        let mut all = CopyOnWrite::zeroed(parts.iter().map(|part| part.len()).sum());
+        let mut all = CopyOnWrite::filled(0, parts.iter().map(|part| part.len()).sum());
         let mut rest = all.to_mut();
         for part in parts {
             let (here, behind) = rest.split_at_mut(part.len());
@@ -71,20 +76,6 @@ impl CopyOnWrite<[u8]> {
             rest = behind;
         }
         all
-    }
-
-    /// The bytes to be changed; a copy of them if others hold them too.
-    #[inline]
-    pub fn to_mut(&mut self) -> &mut [u8] {
-        if Arc::strong_count(&self.0) != 1 {
-            self.part();
-        }
-        self.unique().expect("one that is held alone")
-    }
-
-    #[cold]
-    fn part(&mut self) {
-        self.0 = Arc::from(&*self.0);
     }
 }
 

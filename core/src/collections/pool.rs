@@ -14,30 +14,18 @@ const CHUNK: usize = 1 << CHUNK_BITS;
 const CHUNK_FIRST: usize = CHUNK / 4;
 
 pub struct Pool<T> {
-    chunks: Vec<CopyOnWrite<Chunk<T>>>,
+    /// Each as long as its capacity; behind the last item lie others that mean nothing.
+    chunks: Vec<CopyOnWrite<[T]>>,
     len: u32,
     /// Allocated for chunks, without the list of them.
     bytes: usize,
 }
 
-/// A vector whose clone has the same capacity, for the count of what is allocated.
-struct Chunk<T>(Vec<T>);
-
-impl<T> Chunk<T> {
-    fn allocated_bytes(&self) -> usize {
-        COUNTS_BYTES + size_of::<Vec<T>>() + self.0.capacity() * size_of::<T>()
-    }
+fn allocated_bytes<T>(chunk: &CopyOnWrite<[T]>) -> usize {
+    COUNTS_BYTES + size_of_val(&**chunk)
 }
 
-impl<T: Clone> Clone for Chunk<T> {
-    fn clone(&self) -> Chunk<T> {
-        let mut items = Vec::with_capacity(self.0.capacity());
-        items.extend_from_slice(&self.0);
-        Chunk(items)
-    }
-}
-
-impl<T: Clone> Pool<T> {
+impl<T: Clone + Default> Pool<T> {
     pub fn new() -> Pool<T> {
         Pool { chunks: Vec::new(), len: 0, bytes: 0 }
     }
@@ -48,50 +36,63 @@ impl<T: Clone> Pool<T> {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.bytes + self.chunks.capacity() * size_of::<CopyOnWrite<Chunk<T>>>()
+        self.bytes + self.chunks.capacity() * size_of::<CopyOnWrite<[T]>>()
+    }
+
+    /// Items in the last chunk, which is there.
+    fn last_len(&self) -> usize {
+        (self.len as usize - 1) % CHUNK + 1
     }
 
     /// The index of the new item, which is the last.
     pub fn push(&mut self, item: T) -> u32 {
         let index = self.len;
-        if index as usize % CHUNK == 0 {
-            let chunk = Chunk(Vec::new());
-            self.bytes += chunk.allocated_bytes();
-            self.chunks.push(CopyOnWrite::new(chunk));
+        let place = index as usize % CHUNK;
+        if place == 0 {
+            let first = if index < CHUNK as u32 { 1 } else { CHUNK_FIRST };
+            let chunk = CopyOnWrite::filled(T::default(), first);
+            self.bytes += allocated_bytes(&chunk);
+            self.chunks.push(chunk);
+        } else if place == self.chunks.last().expect("it holds an item").len() {
+            self.resize_last((2 * place).min(CHUNK));
         }
-        let first = if index < CHUNK as u32 { 1 } else { CHUNK_FIRST };
-        let chunk = self.chunks.last_mut().expect("a chunk with room").to_mut();
-        let items = &mut chunk.0;
-        if items.len() == items.capacity() {
-            let before = items.capacity();
-            items.reserve_exact(items.len().max(first).min(CHUNK - items.len()));
-            self.bytes += (items.capacity() - before) * size_of::<T>();
-        }
-        items.push(item);
         self.len += 1;
+        self[index] = item;
         index
     }
 
     /// The last item.
     pub fn pop(&mut self) -> Option<T> {
-        let items = &mut self.chunks.last_mut()?.to_mut().0;
-        let item = items.pop();
-        self.len -= u32::from(item.is_some());
-        if items.is_empty() {
+        let index = self.len.checked_sub(1)?;
+        let item = std::mem::take(&mut self[index]);
+        let len = self.last_len() - 1;
+        let capacity = self.chunks.last().expect("it holds an item").len();
+        if len == 0 {
             self.drop_chunk();
-        } else if items.len() <= items.capacity() / 4 {
-            let before = items.capacity();
-            items.shrink_to(before / 2);
-            self.bytes -= (before - items.capacity()) * size_of::<T>();
+        } else {
+            self.len = index;
+            if len <= capacity / 4 {
+                self.resize_last(capacity / 2);
+            }
         }
-        item
+        Some(item)
+    }
+
+    /// Gives the last chunk another capacity.
+    fn resize_last(&mut self, capacity: usize) {
+        let len = self.last_len();
+        let chunk = self.chunks.last_mut().expect("it holds an item");
+        let mut resized = CopyOnWrite::filled(T::default(), capacity);
+        resized.to_mut()[..len].clone_from_slice(&chunk[..len]);
+        self.bytes = self.bytes + allocated_bytes(&resized) - allocated_bytes(chunk);
+        *chunk = resized;
     }
 
     /// Frees the last chunk with all that is in it; false if there is none.
     pub fn drop_chunk(&mut self) -> bool {
         let Some(chunk) = self.chunks.pop() else { return false };
-        self.len -= chunk.0.len() as u32;
-        self.bytes -= chunk.allocated_bytes();
+        self.len = (self.chunks.len() * CHUNK) as u32;
+        self.bytes -= allocated_bytes(&chunk);
         if self.chunks.len() <= self.chunks.capacity() / 4 {
             self.chunks.shrink_to(self.chunks.capacity() / 2);
         }
@@ -109,13 +110,12 @@ impl<T: Clone> Pool<T> {
         assert_ne!(one, other, "an item is not two");
         let (low, high) = (one.min(other), one.max(other));
         let (low, high) = if chunk(low) == chunk(high) {
-            let items = &mut self.chunks[chunk(low)].to_mut().0;
-            let (before, from) = items.split_at_mut(place(high));
+            let (before, from) = self.chunks[chunk(low)].to_mut().split_at_mut(place(high));
             (&mut before[place(low)], &mut from[0])
         } else {
             let (before, from) = self.chunks.split_at_mut(chunk(high));
             let (low_chunk, high_chunk) = (before[chunk(low)].to_mut(), from[0].to_mut());
-            (&mut low_chunk.0[place(low)], &mut high_chunk.0[place(high)])
+            (&mut low_chunk[place(low)], &mut high_chunk[place(high)])
         };
         if one < other { (low, high) } else { (high, low) }
     }
@@ -127,7 +127,7 @@ impl<T> Clone for Pool<T> {
     }
 }
 
-impl<T: Clone> Default for Pool<T> {
+impl<T: Clone + Default> Default for Pool<T> {
     fn default() -> Pool<T> {
         Pool::new()
     }
@@ -144,14 +144,14 @@ impl<T> Index<u32> for Pool<T> {
 
     #[inline]
     fn index(&self, index: u32) -> &T {
-        &self.chunks[(index >> CHUNK_BITS) as usize].0[index as usize % CHUNK]
+        &self.chunks[(index >> CHUNK_BITS) as usize][index as usize % CHUNK]
     }
 }
 
 impl<T: Clone> IndexMut<u32> for Pool<T> {
     #[inline]
     fn index_mut(&mut self, index: u32) -> &mut T {
-        &mut self.chunks[(index >> CHUNK_BITS) as usize].to_mut().0[index as usize % CHUNK]
+        &mut self.chunks[(index >> CHUNK_BITS) as usize].to_mut()[index as usize % CHUNK]
     }
 }
 
@@ -160,8 +160,8 @@ mod tests {
     use super::*;
 
     fn allocated<T>(pool: &Pool<T>) -> usize {
-        let chunks: usize = pool.chunks.iter().map(|chunk| chunk.allocated_bytes()).sum();
-        chunks + pool.chunks.capacity() * size_of::<usize>()
+        let chunks: usize = pool.chunks.iter().map(allocated_bytes).sum();
+        chunks + pool.chunks.capacity() * size_of::<&[T]>()
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl Page {
 
     /// Makes the capacity this large.
     pub(super) fn grow(&mut self, capacity: usize) {
-        let mut memory = CopyOnWrite::zeroed(capacity);
+        let mut memory = CopyOnWrite::filled(0, capacity);
         memory.to_mut()[..self.len()].copy_from_slice(self.bytes());
         self.memory = memory;
     }

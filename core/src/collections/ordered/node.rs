@@ -93,6 +93,19 @@ fn insert<T: Copy>(array: &mut [T], len: usize, at: usize, value: T) {
     array[at] = value;
 }
 
+impl Default for Leaf {
+    fn default() -> Leaf {
+        Leaf::new()
+    }
+}
+
+impl Default for Inner {
+    /// One above leaves.
+    fn default() -> Inner {
+        Inner::new(1)
+    }
+}
+
 impl Leaf {
     pub(super) fn new() -> Leaf {
         Leaf { scores: [0.0; LEAF], ids: [0; LEAF], len: 0, parent: NIL, previous: NIL, next: NIL }
