@@ -10,6 +10,7 @@
 pub mod arena;
 mod buckets;
 pub mod buffer;
+pub mod cow;
 pub mod hash;
 mod hash_index;
 pub mod hyperloglog;
