@@ -21,6 +21,7 @@ pub mod listpack;
 pub mod ordered;
 pub mod records;
 pub mod set;
+mod sorted_chunks;
 pub mod sorted_set;
 pub mod stream;
 pub mod ziplist;
