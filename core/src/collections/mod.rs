@@ -22,6 +22,7 @@ pub mod ordered;
 mod pool;
 pub mod records;
 pub mod set;
+mod sorted_chunks;
 pub mod sorted_set;
 pub mod stream;
 pub mod ziplist;

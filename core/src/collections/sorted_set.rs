@@ -26,8 +26,13 @@ pub struct StillSortedSet {
 }
 
 impl StillSortedSet {
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.order.len()
+    }
+
+    /// As [`SortedSet::drop_some`].
+    pub fn drop_some(&mut self, budget: usize) -> bool {
+        self.order.drop_some(budget) || self.records.drop_some(budget)
     }
 
     /// As [`SortedSet::down_from`].

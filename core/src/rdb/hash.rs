@@ -29,7 +29,7 @@ use crate::collections::listpack::{self, Element, Listpack, ListpackMut};
 use crate::collections::records::{Field, RecordId, StillRecords};
 use crate::collections::ziplist::Ziplist;
 use crate::collections::zipmap::Zipmap;
-use crate::store::{Collection, Hasher, LargeValue, Packing, Value};
+use crate::store::{Collection, DropSome, Hasher, LargeValue, Packing, Value};
 use crate::values::hash::{HashView, unpacked};
 use std::borrow::Cow;
 
@@ -126,11 +126,17 @@ impl HashSlices {
     }
 }
 
+impl DropSome for HashSlices {
+    fn drop_some(&mut self, budget: usize) -> bool {
+        self.fields.drop_some(budget)
+    }
+}
+
 impl Slices for HashSlices {
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
         let end = out.len() + bytes_max;
         if self.next.is_none() {
-            self.layout.begin(out, self.fields.len());
+            self.layout.begin(out, self.fields.count());
         }
         for (id, field) in self.fields.iter_from(self.next) {
             if out.len() >= end {

@@ -11,7 +11,7 @@ use crate::collections::List;
 use crate::collections::list::{NodePlace, NodeRef};
 use crate::collections::listpack::{self, Element, Listpack};
 use crate::collections::ziplist::Ziplist;
-use crate::store::{Collection, Packing, Value};
+use crate::store::{Collection, DropSome, Packing, Value};
 use crate::values::list::{self, Limit, ListRef};
 
 /// What a node of a list is.
@@ -71,6 +71,12 @@ pub struct ListSlices {
 impl ListSlices {
     pub fn new(list: List, format: Format) -> ListSlices {
         ListSlices { list, format, next: None }
+    }
+}
+
+impl DropSome for ListSlices {
+    fn drop_some(&mut self, budget: usize) -> bool {
+        self.list.drop_some(budget)
     }
 }
 

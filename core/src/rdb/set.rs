@@ -10,7 +10,7 @@ use super::{length, string};
 use crate::collections::listpack::{Element, Listpack};
 use crate::collections::records::{Member, RecordId, StillRecords};
 use crate::collections::{Set, intset, listpack};
-use crate::store::{Collection, Packing, Value};
+use crate::store::{Collection, DropSome, Packing, Value};
 use crate::values::set::{SetBuilder, SetView};
 
 /// Since this version a listpack may be written.
@@ -53,11 +53,17 @@ impl SetSlices {
     }
 }
 
+impl DropSome for SetSlices {
+    fn drop_some(&mut self, budget: usize) -> bool {
+        self.members.drop_some(budget)
+    }
+}
+
 impl Slices for SetSlices {
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
         let end = out.len() + bytes_max;
         if self.next.is_none() {
-            length::write(out, self.members.len() as u64);
+            length::write(out, self.members.count() as u64);
         }
         for (id, member) in self.members.iter_from(self.next) {
             if out.len() >= end {

@@ -5,11 +5,11 @@
 //! takes while the collection goes on changing. What [`value::write`](super::value::write) would have written comes out.
 
 use super::value::Format;
-use super::{hash, list, set, sorted_set};
-use crate::store::Value;
+use super::{hash, list, set, sorted_set, stream};
+use crate::store::{DropSome, Value};
 
-/// A value that is written bit by bit.
-pub trait Slices: Send {
+/// A value that is written bit by bit, and freed so: it may be the last to hold what it was cloned from.
+pub trait Slices: DropSome + Send {
     /// Appends the next slice, of about `bytes_max` bytes: a single element may be longer. `true`: it was the last.
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool;
 }
@@ -26,7 +26,7 @@ pub fn hold(value: &Value, format: Format, bytes_min: usize) -> Option<Box<dyn S
         Value::Set(set) => Box::new(set::SetSlices::new(set.hold(), format)),
         Value::Hash(hash) => Box::new(hash::HashSlices::new(hash, format)),
         Value::SortedSet(set) => Box::new(sorted_set::SortedSetSlices::new(set.hold(), format)),
-        Value::Stream(_) => return None,
+        Value::Stream(stream) => Box::new(stream::StreamSlices::new((*stream).clone(), format)),
     })
 }
 

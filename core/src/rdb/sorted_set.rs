@@ -16,7 +16,7 @@ use crate::collections::sorted_set::StillSortedSet;
 use crate::collections::sorted_set::packed::{self, Packed};
 use crate::collections::ziplist::Ziplist;
 use crate::number;
-use crate::store::{Collection, LargeValue, Packing, Value};
+use crate::store::{Collection, DropSome, LargeValue, Packing, Value};
 use crate::values::sorted_set::{View, collect, to_large};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -63,10 +63,16 @@ impl SortedSetSlices {
     }
 }
 
+impl DropSome for SortedSetSlices {
+    fn drop_some(&mut self, budget: usize) -> bool {
+        self.set.drop_some(budget)
+    }
+}
+
 impl Slices for SortedSetSlices {
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
         let end = out.len() + bytes_max;
-        let len = self.set.len();
+        let len = self.set.count();
         let mut written = self.written.unwrap_or_else(|| {
             length::write(out, len as u64);
             0

@@ -20,6 +20,7 @@
 use super::database::{Block, Database};
 use super::detached::Detached;
 use super::entry::EntryRef;
+use super::garbage;
 use super::scan::Cursor;
 use crate::eviction::access_hint;
 use crate::rdb::Format;
@@ -145,11 +146,17 @@ impl Capture {
         {
             let left = bytes_max - bytes.len();
             if held.write_some(bytes.tail(), left) {
-                self.held.pop_front();
                 self.entries += 1;
+                self.drop_first_held();
             }
         }
         bytes
+    }
+
+    fn drop_first_held(&mut self) {
+        if let Some(held) = self.held.pop_front() {
+            garbage::discard(held.slices);
+        }
     }
 
     /// Puts bytes before what is there.
@@ -220,7 +227,9 @@ impl Database {
             capture.given_up = true;
             capture.out = Pieces::default();
             capture.entries = 0;
-            capture.held.clear();
+            while !capture.held.is_empty() {
+                capture.drop_first_held();
+            }
         }
     }
 

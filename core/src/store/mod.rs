@@ -28,6 +28,7 @@ pub use database::{Database, Expiry};
 pub use detached::Detached;
 pub use entry::{EntryRef, OwnedEntry, PackedMut, ValueMut};
 pub use field_expiries::FieldExpiries;
+pub use garbage::DropSome;
 pub(crate) use key::same_bytes;
 pub use key::{Hasher, Key};
 pub use layout::ACCESS_MAX;

@@ -1,5 +1,6 @@
 //! What values are, and what Redis calls them.
 
+use super::garbage::DropSome;
 use crate::collections::{Hash, List, Set, SortedSet, Stream};
 
 /// Strings up to this length that were set as a whole report the encoding `embstr`, as in Redis.
@@ -88,9 +89,8 @@ pub enum LargeValue {
     Stream(Box<Stream>),
 }
 
-impl LargeValue {
-    /// Frees about `budget` allocations; `false` once nothing is left. Nobody may look at the value any more.
-    pub fn drop_some(&mut self, budget: usize) -> bool {
+impl DropSome for LargeValue {
+    fn drop_some(&mut self, budget: usize) -> bool {
         match self {
             LargeValue::List(list) => list.drop_some(budget),
             LargeValue::Set(set) => set.drop_some(budget),
@@ -99,7 +99,9 @@ impl LargeValue {
             LargeValue::Stream(stream) => stream.drop_some(budget),
         }
     }
+}
 
+impl LargeValue {
     /// The value as others see it.
     pub fn get(&self) -> Value<'_> {
         match self {

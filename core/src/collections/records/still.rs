@@ -17,8 +17,13 @@ impl<L: Layout> StillRecords<L> {
         StillRecords { arena, len, layout: PhantomData }
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.len
+    }
+
+    /// As [`Records::drop_some`](super::Records::drop_some).
+    pub fn drop_some(&mut self, budget: usize) -> bool {
+        self.arena.drop_some(budget)
     }
 
     /// The record with a number.

@@ -1,15 +1,24 @@
 //! A consumer group: how far it has read, its consumers, and what was delivered and not acknowledged yet.
 //!
 //! Every pending entry stands twice: in the group with all that is known of it, and as a bare id with the consumer that
-//! it was last delivered to. Both are kept in step here and nowhere else.
+//! it was last delivered to. Both are kept in step here and nowhere else. Both lie in maps that a clone shares
+//! ([`SortedChunks`]), so that cloning a group costs by its consumers, not by what is pending.
 //!
 //! Deliberately absent: the entries themselves (a pending entry may be long deleted), clocks, and how commands claim.
 
 use super::id::StreamId;
 use super::memory::tree_bytes;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use crate::collections::cow::COUNTS_BYTES;
+use crate::collections::sorted_chunks::SortedChunks;
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+
+/// Pending entries that lie together, and ids of such: as many as are copied when one of them is changed that a clone
+/// shares.
+const PENDING_PER_CHUNK: usize = 64;
+
+type Ids = SortedChunks<StreamId, (), PENDING_PER_CHUNK>;
 
 /// A consumer within its group, for as long as the group lives; not used again when the consumer is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +42,7 @@ pub struct Consumer {
     pub seen_at: i64,
     /// When it last got something; `None`: never.
     pub active_at: Option<i64>,
-    pending: BTreeSet<StreamId>,
+    pending: Ids,
 }
 
 impl Consumer {
@@ -52,15 +61,21 @@ impl Consumer {
     }
 
     /// The ids of the entries that are pending with it, in order.
-    pub fn pending_ids(&self) -> impl DoubleEndedIterator<Item = StreamId> + '_ {
-        self.pending.iter().copied()
+    pub fn pending_ids(&self) -> impl DoubleEndedIterator<Item = StreamId> {
+        self.pending_ids_in(..)
+    }
+
+    /// The ids in a range of entries that are pending with it, in order.
+    pub fn pending_ids_in(
+        &self,
+        range: impl RangeBounds<StreamId>,
+    ) -> impl DoubleEndedIterator<Item = StreamId> {
+        self.pending.range(range).map(|(id, ())| id)
     }
 
     fn memory_bytes(&self) -> usize {
-        /// The counts in front of a shared name.
-        const SHARED_HEAD_BYTES: usize = 16;
-        let name = SHARED_HEAD_BYTES + self.name.len();
-        size_of::<Consumer>() + name + tree_bytes::<StreamId, ()>(self.pending.len())
+        let name = COUNTS_BYTES + self.name.len();
+        size_of::<Consumer>() + name + self.pending.memory_bytes()
     }
 }
 
@@ -70,7 +85,7 @@ pub struct Group {
     pub last_delivered_id: StreamId,
     /// How many entries of the stream's whole history lie up to there. `None`: nobody can tell.
     pub entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Pending>,
+    pending: SortedChunks<StreamId, Pending, PENDING_PER_CHUNK>,
     names: BTreeMap<Arc<[u8]>, ConsumerId>,
     consumers: BTreeMap<ConsumerId, Box<Consumer>>,
     next_consumer: u64,
@@ -83,7 +98,7 @@ impl Group {
         Group {
             last_delivered_id,
             entries_read,
-            pending: BTreeMap::new(),
+            pending: SortedChunks::default(),
             names: BTreeMap::new(),
             consumers: BTreeMap::new(),
             next_consumer: 0,
@@ -99,7 +114,16 @@ impl Group {
 
     /// All consumers in the order of their names.
     pub fn consumers(&self) -> impl Iterator<Item = (ConsumerId, &Consumer)> {
-        self.names.values().map(|&id| (id, self.consumer(id)))
+        self.consumers_from(Bound::Unbounded)
+    }
+
+    /// The consumers whose names are not before `start`, in the order of these.
+    pub fn consumers_from(
+        &self,
+        start: Bound<&[u8]>,
+    ) -> impl Iterator<Item = (ConsumerId, &Consumer)> {
+        let names = self.names.range::<[u8], _>((start, Bound::Unbounded));
+        names.map(|(_, &id)| (id, self.consumer(id)))
     }
 
     /// The consumer of that name.
@@ -134,7 +158,7 @@ impl Group {
             name: Arc::clone(&name),
             seen_at: now,
             active_at: None,
-            pending: BTreeSet::new(),
+            pending: Ids::default(),
         };
         self.consumer_bytes += consumer.memory_bytes();
         self.names.insert(name, id);
@@ -148,7 +172,7 @@ impl Group {
         let id = self.names.remove(name)?;
         let consumer = self.consumers.remove(&id).expect("its name led here");
         self.consumer_bytes -= consumer.memory_bytes();
-        for entry in &consumer.pending {
+        for entry in consumer.pending_ids() {
             self.pending.remove(entry);
         }
         Some(consumer.pending.len())
@@ -167,25 +191,26 @@ impl Group {
 
     /// What is known of a pending entry.
     pub fn pending(&self, id: StreamId) -> Option<&Pending> {
-        self.pending.get(&id)
+        self.pending.get(id)
     }
 
     /// The pending entries in a range, in order.
     pub fn pending_in(
         &self,
-        range: RangeInclusive<StreamId>,
+        range: impl RangeBounds<StreamId>,
     ) -> impl DoubleEndedIterator<Item = (StreamId, &Pending)> {
-        self.pending.range(or_nothing(range)).map(|(&id, pending)| (id, pending))
+        self.pending.range(range)
     }
 
     /// The entries in a range that are pending with one consumer, in order. Panics when it was removed.
     pub fn pending_of(
         &self,
         consumer: ConsumerId,
-        range: RangeInclusive<StreamId>,
+        range: impl RangeBounds<StreamId>,
     ) -> impl Iterator<Item = (StreamId, &Pending)> {
-        let ids = self.consumer(consumer).pending.range(or_nothing(range));
-        ids.map(|id| (*id, &self.pending[id]))
+        self.consumer(consumer).pending_ids_in(range).map(|id| {
+            (id, self.pending.get(id).expect("what is pending with a consumer is with the group"))
+        })
     }
 
     /// Makes an entry pending, or changes what is known of it; it moves to the consumer named there. Panics when that
@@ -197,46 +222,45 @@ impl Group {
             Some(old) => self.detach(old.consumer, id),
             None => {}
         }
-        self.change_pending_of(pending.consumer, |ids| ids.insert(id));
+        self.change_pending_of(pending.consumer, |ids| ids.insert(id, ()));
     }
 
     /// Changes when and how often a pending entry was delivered. `false`: it is not pending.
     pub fn set_delivery(&mut self, id: StreamId, delivered_at: i64, deliveries: u64) -> bool {
-        let Some(pending) = self.pending.get_mut(&id) else { return false };
+        let Some(pending) = self.pending.get_mut(id) else { return false };
         (pending.delivered_at, pending.deliveries) = (delivered_at, deliveries);
         true
     }
 
     /// The entry is pending no more. `false`: it was not.
     pub fn acknowledge(&mut self, id: StreamId) -> bool {
-        let Some(pending) = self.pending.remove(&id) else { return false };
+        let Some(pending) = self.pending.remove(id) else { return false };
         self.detach(pending.consumer, id);
         true
     }
 
     fn detach(&mut self, consumer: ConsumerId, id: StreamId) {
-        self.change_pending_of(consumer, |ids| ids.remove(&id));
+        self.change_pending_of(consumer, |ids| ids.remove(id));
     }
 
     fn change_pending_of<R>(
         &mut self,
         consumer: ConsumerId,
-        change: impl FnOnce(&mut BTreeSet<StreamId>) -> R,
+        change: impl FnOnce(&mut Ids) -> R,
     ) -> R {
         let ids = &mut self.consumers.get_mut(&consumer).expect("the consumer is there").pending;
-        let before = tree_bytes::<StreamId, ()>(ids.len());
+        let before = ids.memory_bytes();
         let result = change(ids);
-        let after = tree_bytes::<StreamId, ()>(ids.len());
-        self.consumer_bytes = self.consumer_bytes + after - before;
+        self.consumer_bytes = self.consumer_bytes + ids.memory_bytes() - before;
         result
     }
 
     // The whole.
 
-    /// About what the group has allocated, in bytes. O(1).
+    /// About what the group has allocated, in bytes, as if nothing were shared with a clone. O(1).
     pub fn memory_bytes(&self) -> usize {
         self.consumer_bytes
-            + tree_bytes::<StreamId, Pending>(self.pending.len())
+            + self.pending.memory_bytes()
             + tree_bytes::<Arc<[u8]>, ConsumerId>(self.names.len())
             + tree_bytes::<ConsumerId, Box<Consumer>>(self.consumers.len())
     }
@@ -248,33 +272,24 @@ impl Group {
 
     /// As [`Group::drop_some`], and says how much of the budget is left.
     pub(super) fn drop_parts(&mut self, budget: &mut usize) -> bool {
+        if self.pending.drop_some(budget) {
+            return true;
+        }
         while *budget > 0 {
-            *budget -= 1;
-            if self.pending.pop_first().is_some() {
-                continue;
-            }
             let Some(mut last) = self.consumers.last_entry() else {
                 if self.names.pop_first().is_none() {
                     return false;
                 }
+                *budget -= 1;
                 continue;
             };
-            if last.get_mut().pending.pop_first().is_none() {
-                last.remove();
+            if last.get_mut().pending.drop_some(budget) {
+                return true;
             }
+            last.remove();
+            *budget = budget.saturating_sub(1);
         }
         true
-    }
-}
-
-/// A range whose ends are the wrong way round holds nothing, where an ordered map would panic.
-fn or_nothing(range: RangeInclusive<StreamId>) -> impl std::ops::RangeBounds<StreamId> {
-    use std::ops::Bound::{Excluded, Included};
-    let (start, end) = range.into_inner();
-    if start > end {
-        (Included(StreamId::MIN), Excluded(StreamId::MIN))
-    } else {
-        (Included(start), Included(end))
     }
 }
 
@@ -282,6 +297,7 @@ fn or_nothing(range: RangeInclusive<StreamId>) -> impl std::ops::RangeBounds<Str
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn id(seq: u64) -> StreamId {
         StreamId::new(1, seq)
@@ -376,13 +392,14 @@ mod tests {
                 }
                 check(&group, &model);
             }
-            check(&group.clone(), &model);
+            let clone = group.clone();
             let mut rounds = 0;
             while group.drop_some(3) {
                 rounds += 1;
                 prop_assert!(rounds <= 100);
             }
             prop_assert_eq!(group.memory_bytes() - group.consumer_bytes, 0);
+            check(&clone, &model);
         }
     }
 
@@ -414,13 +431,35 @@ mod tests {
         let mut group = Group::new(id(1), None);
         assert_eq!(group.memory_bytes(), 0);
         let consumer = group.create_consumer(b"c", 0).unwrap();
-        let empty = group.memory_bytes();
+        let pending = Pending { delivered_at: 0, deliveries: 1, consumer };
+        group.set_pending(id(0), pending);
+        let one = group.memory_bytes();
         for seq in 0..1000 {
-            group.set_pending(id(seq), Pending { delivered_at: 0, deliveries: 1, consumer });
+            group.set_pending(id(seq), pending);
         }
         let full = group.memory_bytes();
-        assert!(full > empty + 1000 * (size_of::<Pending>() + 2 * size_of::<StreamId>()));
+        assert!(full > one + 900 * (size_of::<Pending>() + 2 * size_of::<StreamId>()));
         (0..1000).for_each(|seq| assert!(group.acknowledge(id(seq))));
-        assert_eq!(group.memory_bytes(), empty);
+        // What a single one needs is kept for the next.
+        assert_eq!(group.memory_bytes(), one);
+    }
+
+    #[test]
+    fn a_clone_stays_as_it_was_whatever_becomes_of_the_group() {
+        let mut group = Group::new(id(1), None);
+        let consumer = group.create_consumer(b"c", 0).unwrap();
+        let other = group.create_consumer(b"d", 0).unwrap();
+        let pending = Pending { delivered_at: 0, deliveries: 1, consumer };
+        (0..1000).for_each(|seq| group.set_pending(id(seq), pending));
+        let clone = group.clone();
+        (0..500).for_each(|seq| assert!(group.acknowledge(id(seq))));
+        (500..700)
+            .for_each(|seq| group.set_pending(id(seq), Pending { consumer: other, ..pending }));
+        (700..800).for_each(|seq| assert!(group.set_delivery(id(seq), 5, 2)));
+        group.remove_consumer(b"c");
+        assert_eq!(group.pending_len(), 200);
+        assert!(clone.pending_in(..).eq((0..1000).map(|seq| (id(seq), &pending))));
+        assert!(clone.pending_of(consumer, ..).eq(clone.pending_in(..)));
+        assert_eq!(clone.consumer(other).pending_len(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::memory::tree_bytes;
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Bound, Deref, DerefMut};
 
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
@@ -23,7 +23,13 @@ impl Groups {
 
     /// All groups in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Group)> {
-        self.groups.iter().map(|(name, group)| (&name[..], &**group))
+        self.iter_from(Bound::Unbounded)
+    }
+
+    /// The groups whose names are not before `start`, in the order of these.
+    pub fn iter_from(&self, start: Bound<&[u8]>) -> impl Iterator<Item = (&[u8], &Group)> {
+        let groups = self.groups.range::<[u8], _>((start, Bound::Unbounded));
+        groups.map(|(name, group)| (&name[..], &**group))
     }
 
     pub fn get(&self, name: &[u8]) -> Option<&Group> {
@@ -53,7 +59,7 @@ impl Groups {
         Some(group)
     }
 
-    /// About what is allocated, in bytes. O(1).
+    /// About what is allocated, in bytes, as if nothing were shared with a clone. O(1).
     pub fn memory_bytes(&self) -> usize {
         self.bytes + tree_bytes::<Box<[u8]>, Box<Group>>(self.groups.len())
     }

@@ -9,7 +9,7 @@ use super::node::{self, Entry};
 use super::nodes::Nodes;
 use super::range::{Range, RangeBack};
 use crate::collections::listpack::Invalid;
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 /// When a node is full. What is not limited is 0.
 #[derive(Clone, Copy, Debug)]
@@ -192,7 +192,12 @@ impl EntryLog {
 
     /// The nodes as RDB has them: the id that each is stored under, and its listpack.
     pub fn nodes(&self) -> impl Iterator<Item = (StreamId, &[u8])> {
-        self.nodes.iter()
+        self.nodes_from(Bound::Unbounded)
+    }
+
+    /// As [`EntryLog::nodes`], without those stored under ids before `start`.
+    pub fn nodes_from(&self, start: Bound<StreamId>) -> impl Iterator<Item = (StreamId, &[u8])> {
+        self.nodes.iter_from(start)
     }
 
     /// Appends a node that came from elsewhere, if it has live entries; `last_id`, `max_deleted_id` and `entries_added` are
@@ -217,7 +222,7 @@ impl EntryLog {
 
     // The whole.
 
-    /// About what is allocated, in bytes. O(1).
+    /// About what is allocated, in bytes, as if nothing were shared with a clone. O(1).
     #[inline]
     pub fn memory_bytes(&self) -> usize {
         self.nodes.memory_bytes()
@@ -225,6 +230,6 @@ impl EntryLog {
 
     /// Frees about `budget` nodes. The log must be used for nothing else any more. `true`: something is left.
     pub fn drop_some(&mut self, budget: usize) -> bool {
-        (0..budget).all(|_| self.nodes.pop_first())
+        self.nodes.drop_some(budget)
     }
 }

@@ -154,7 +154,6 @@ proptest! {
         prop_assert!(loaded.nodes().eq(log.nodes()));
         let copy = log.clone();
         check(&copy, &model);
-        prop_assert_eq!(copy.memory_bytes(), loaded.memory_bytes());
         prop_assert!(copy.memory_bytes() <= log.memory_bytes());
         let mut rounds = 0;
         while log.drop_some(2) {
@@ -162,6 +161,7 @@ proptest! {
             prop_assert!(rounds <= 120);
         }
         prop_assert_eq!(log.memory_bytes(), 0);
+        check(&copy, &model);
     }
 }
 
@@ -328,7 +328,8 @@ fn memory_of_a_stream_is_that_of_its_parts() {
     while dropped.drop_some(100) {
         rounds += 1;
     }
-    assert!((20..30).contains(&rounds), "{rounds}");
+    // What lies together goes together, so it is more than a hundred at a time.
+    assert!((15..25).contains(&rounds), "{rounds}");
 }
 
 #[test]
