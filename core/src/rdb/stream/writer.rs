@@ -336,8 +336,7 @@ mod tests {
             prop_assert_eq!(&out[3..], &expected[..]);
             prop_assert!(slices.write_some(&mut out, 1));
             prop_assert_eq!(out.len(), expected.len() + 3);
-            let mut stream = slices.into_stream();
-            while stream.drop_some(10) {}
+            while slices.drop_some(10) {}
         }
     }
 }
