@@ -65,7 +65,7 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
         if rounds % ROUNDS_PER_YIELD == 0 {
             glommio::executor().yield_if_needed().await;
         }
-        if !spin_and_prepare(&mut handle.borrow_mut(), &mut spin, &parker)? {
+        if !spin_and_prepare(&mut handle.borrow_mut(), &tasks, &mut spin, &parker)? {
             continue;
         }
         let slept = parker.sleep().await;
@@ -77,12 +77,17 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
 
 /// With nothing to do: looks around for a bounded time, waits in the ring for another, then makes ready to park.
 /// `false`: there is work.
-fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> std::io::Result<bool> {
+fn spin_and_prepare(
+    core: &mut Core,
+    tasks: &Tasks,
+    spin: &mut Spin,
+    parker: &Parker,
+) -> std::io::Result<bool> {
     if core.spin_us != core.settings.spin_us {
         core.spin_us = core.settings.spin_us;
         *spin = Spin::new(core.spin_us);
     }
-    if core.has_work() {
+    if core.has_work() || tasks.are_woken() {
         return Ok(false);
     }
     if core.activity.is_low() {
@@ -98,7 +103,7 @@ fn spin_and_prepare(core: &mut Core, spin: &mut Spin, parker: &Parker) -> std::i
     let (mailbox, log) = (&core.mailbox, &core.shared.replication.log);
     let (reads, seen) = (!core.readers.is_empty(), core.log_end_seen);
     // Asked after others know that this core is about to sleep: what they do from then on wakes it.
-    let has_work = || mailbox.has_work() || reads && log.end() != seen;
+    let has_work = || mailbox.has_work() || reads && log.end() != seen || tasks.are_woken();
     if core.file_tasks == 0 && core.ring.wait(RING_WAIT_US, has_work)? {
         spin.woke();
         return Ok(false);

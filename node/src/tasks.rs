@@ -10,6 +10,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::future::{join_all, poll_fn};
@@ -27,20 +29,33 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 pub struct Tasks {
     running: FuturesUnordered<Task>,
     waker: Waker,
+    woken: Arc<LoopWaker>,
 }
 
 /// Wakes the core's loop, which polls its tasks every round.
-struct LoopWaker(ringfort_net::Waker);
+struct LoopWaker {
+    core: ringfort_net::Waker,
+    /// Since the last poll. The core's waker does nothing for a core that is awake, which must not go to sleep then.
+    woken: AtomicBool,
+}
 
 impl Wake for LoopWaker {
     fn wake(self: Arc<Self>) {
-        self.0.wake();
+        self.woken.store(true, Release);
+        self.core.wake();
     }
 }
 
 impl Tasks {
     pub fn new(waker: ringfort_net::Waker) -> Self {
-        Tasks { running: FuturesUnordered::new(), waker: Arc::new(LoopWaker(waker)).into() }
+        let woken = Arc::new(LoopWaker { core: waker, woken: AtomicBool::new(false) });
+        Tasks { running: FuturesUnordered::new(), waker: Arc::clone(&woken).into(), woken }
+    }
+
+    /// Whether a task was woken that was not polled since.
+    #[inline]
+    pub fn are_woken(&self) -> bool {
+        !self.is_empty() && self.woken.woken.load(Acquire)
     }
 
     pub fn push(&mut self, task: Task) {
@@ -50,6 +65,7 @@ impl Tasks {
     /// Polls what can go on; returns whether a task ended.
     pub fn poll(&mut self) -> bool {
         let mut ended = false;
+        self.woken.woken.store(false, Relaxed);
         let mut context = Context::from_waker(&self.waker);
         while let Poll::Ready(Some(())) = Pin::new(&mut self.running).poll_next(&mut context) {
             ended = true;
@@ -215,4 +231,27 @@ pub async fn on_all_cores<R: Send + 'static>(
 ) -> Vec<R> {
     let cores = core.borrow().cores;
     on_cores(core, 0..cores, job).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task that asked for another round slept until something else woke the core: loading a file on an idle node took
+    /// ten times as long as reading it.
+    #[test]
+    fn a_core_with_a_task_that_asked_for_another_round_does_not_sleep() {
+        let mut tasks = Tasks::new(ringfort_net::Waker::new().unwrap());
+        assert!(!tasks.are_woken());
+        tasks.push(Box::pin(async {
+            next_round().await;
+            next_round().await;
+        }));
+        for _ in 0..2 {
+            assert!(!tasks.poll());
+            assert!(tasks.are_woken());
+        }
+        assert!(tasks.poll() && tasks.is_empty());
+        assert!(!tasks.are_woken(), "there is nothing to poll");
+    }
 }

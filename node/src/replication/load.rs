@@ -21,7 +21,7 @@ use ringfort_replication::identity::Replid;
 use ringfort_replication::rdb::{Entry, Item, Reader};
 
 use crate::core::Core;
-use crate::tasks::{CoreHandle, next_round, on_all_cores};
+use crate::tasks::{Answer, CoreHandle, next_round, on_all_cores};
 use crate::transaction::stop_all;
 
 use super::snapshot::{self, Still};
@@ -107,6 +107,8 @@ pub struct Loader {
     database: usize,
     batches: Vec<LoadBatch>,
     in_flight_bytes: usize,
+    /// The call to finish when that is little enough to go on.
+    waited_for: Option<u64>,
     /// Keys past their time are left out, unless the data goes on with a history: replicas that resume it have them too
     /// and need their DEL, which expiry writes. A replica keeps them in any case, its primary removes them.
     drops_expired: bool,
@@ -144,6 +146,7 @@ impl Loader {
             database: 0,
             batches: (0..core.cores).map(|_| LoadBatch::default()).collect(),
             in_flight_bytes: 0,
+            waited_for: None,
             drops_expired,
             verifies_only,
             position: StreamPosition::default(),
@@ -154,6 +157,11 @@ impl Loader {
     /// Whether so much is on its way to other shards that the reader should wait.
     pub fn is_ahead(&self) -> bool {
         self.in_flight_bytes > IN_FLIGHT_BYTES_MAX
+    }
+
+    /// The call to finish now that the reader need not wait any more, if it waits.
+    pub fn take_waited_for(&mut self) -> Option<u64> {
+        if self.is_ahead() { None } else { self.waited_for.take() }
     }
 
     /// Where the stream ended, if that was found since the last call.
@@ -449,12 +457,22 @@ pub async fn read_file(
             Err(error) => break Err(error),
         }
         next_round().await;
-        while core.borrow().file_loader.as_ref().is_some_and(Loader::is_ahead) {
-            next_round().await;
+        while let Some(settled) = wait_if_ahead(core) {
+            settled.await;
         }
     };
     let loader = core.borrow_mut().file_loader.take().expect("put there above");
     result.map(|()| loader.position)
+}
+
+/// If too much of a file is on its way to other shards: what to wait for.
+fn wait_if_ahead(core: &CoreHandle) -> Option<Answer> {
+    let mut core = core.borrow_mut();
+    let core = &mut *core;
+    let loader = core.file_loader.as_mut().filter(|loader| loader.is_ahead())?;
+    let (number, answer) = core.calls.expect();
+    loader.waited_for = Some(number);
+    Some(answer)
 }
 
 /// DEBUG RELOAD: saves, if asked to, and puts the configured file in the place of the data. Nothing is written meanwhile, or

@@ -1,8 +1,7 @@
 //! The memory of a block: 64 KiB on a page boundary, written and read at the same time, but never the same byte.
 //!
 //! A log that is kept at a size lets go of a page for each that it begins. Some of those that went are kept for those that
-//! come: given back to the allocator, a page goes to the system before it is wanted again, and to have it back costs
-//! a fault for each four kilobytes, which was a sixth of what a SET with a replica costs.
+//! come: given back to the allocator, a page may go to the system before it is wanted again.
 //!
 //! Page-aligned so that a registered or zero-copy send pins whole pages of the log and nothing else. Who may touch
 //! which byte when is the business of [`chain`](super::chain).

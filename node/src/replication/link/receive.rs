@@ -168,6 +168,9 @@ impl Core {
     pub fn load_settled(&mut self, number: u64, bytes: usize) {
         if let Some(loader) = &mut self.file_loader {
             loader.settled(number, bytes);
+            if let Some(call) = loader.take_waited_for() {
+                self.calls.finish(call, Box::new(()));
+            }
             return;
         }
         let Some(index) = self.link_index else { return };
