@@ -1,14 +1,10 @@
 //! The memory of a block: 64 KiB on a page boundary, written and read at the same time, but never the same byte.
 //!
-//! A log that is kept at a size lets go of a page for each that it begins. Some of those that went are kept for those that
-//! come: given back to the allocator, a page may go to the system before it is wanted again.
-//!
 //! Page-aligned so that a registered or zero-copy send pins whole pages of the log and nothing else. Who may touch
 //! which byte when is the business of [`chain`](super::chain).
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
 
 pub(in crate::log) const PAGE_BYTES: usize = 64 * 1024;
 
@@ -16,12 +12,6 @@ const LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES, 4096) {
     Ok(layout) => layout,
     Err(_) => panic!("a power of two"),
 };
-
-/// Pages that are kept: more than go at once when the log is trimmed.
-const SPARE_MAX: usize = 32;
-
-/// Pages that nobody uses, of all logs.
-static SPARE: Mutex<Vec<Page>> = Mutex::new(Vec::new());
 
 pub(in crate::log) struct Page(NonNull<u8>);
 
@@ -32,11 +22,7 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// A page of any content.
     pub(in crate::log) fn new() -> Page {
-        if let Some(spare) = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop() {
-            return spare;
-        }
         // SAFETY: the size is not zero.
         let memory = unsafe { alloc(LAYOUT) };
         Page(NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(LAYOUT)))
@@ -68,12 +54,6 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_MAX {
-            spare.push(Page(self.0));
-            return;
-        }
-        drop(spare);
         // SAFETY: allocated with this layout, and nobody holds a part of it longer than a borrow of us.
         unsafe { dealloc(self.0.as_ptr(), LAYOUT) }
     }
