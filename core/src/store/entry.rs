@@ -312,8 +312,8 @@ impl<'a> EntryRef<'a> {
         Footprint { shape, outside_bytes }
     }
 
-    /// A copy under another key, with the same expiry and access clock. A large value is copied, not shared, so
-    /// that the copy may go to another core.
+    /// A copy under another key, with the same expiry and access clock. A large string is copied, not shared; a large
+    /// collection shares its parts, of which either copies what it changes, on whatever core.
     pub fn copy_as(&self, key: &[u8]) -> OwnedEntry {
         let shape = self.shape();
         let content = match self.value() {
