@@ -8,9 +8,10 @@
 //!
 //! Deliberately absent: where the bytes go, the frame around them, and how often a step is taken.
 
-use crate::rdb::Format;
 use crate::shard::Shard;
-use crate::store::{CaptureOptions, Captured, Detached};
+use crate::store::{Captured, Detached};
+
+pub use crate::store::CaptureOptions as Options;
 
 /// What a database held at the cut, on one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,31 +20,16 @@ pub struct DatabaseSize {
     pub expiring: u64,
 }
 
-/// How a snapshot writes.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How values are written: long strings compressed (files), or sent by reference (sockets).
-    pub format: Format,
-    /// Values from this length on are sent by reference, in bytes.
-    pub reference_bytes_min: usize,
-    /// Large collections that occupy so many bytes are held by reference and come in slices.
-    pub held_bytes_min: usize,
-    /// The time of the cut, in milliseconds since the Unix epoch.
-    pub now: i64,
-}
-
 /// The cut. Returns the sizes of all databases.
 ///
 /// # Panics
 /// If the last snapshot is still under way ([`is_under_way`]).
 pub fn begin(shard: &mut Shard, options: Options) -> Vec<DatabaseSize> {
-    let Options { format, reference_bytes_min, held_bytes_min, now } = options;
-    let settings = shard.settings.clone();
-    let options = CaptureOptions { settings, format, reference_bytes_min, held_bytes_min, now };
-    let databases = shard.databases.iter_mut().enumerate();
+    let Shard { databases, settings, .. } = shard;
+    let databases = databases.iter_mut().enumerate();
     databases
         .map(|(number, database)| {
-            database.begin_capture(number, options.clone());
+            database.begin_capture(number, options, settings);
             DatabaseSize { keys: database.len() as u64, expiring: database.expiring_len() as u64 }
         })
         .collect()
@@ -93,6 +79,7 @@ pub fn give_up(shard: &mut Shard) {
 mod tests {
     use super::*;
     use crate::commands::testing::{NOW, TestShard};
+    use crate::rdb::Format;
     use crate::rdb::opcode;
     use crate::shard::Policy;
 

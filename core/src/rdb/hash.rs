@@ -20,7 +20,7 @@
 
 use super::input::{DecodeError, Input};
 use super::length;
-use super::slices::Slices;
+use super::slices::{Slices, write_items};
 use super::string;
 use super::value::{Builder, Format, type_byte};
 use crate::collections::Hash;
@@ -134,18 +134,13 @@ impl DropSome for HashSlices {
 
 impl Slices for HashSlices {
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let HashSlices { fields, layout, next } = self;
         let end = out.len() + bytes_max;
-        if self.next.is_none() {
-            self.layout.begin(out, self.fields.count());
+        if next.is_none() {
+            layout.begin(out, fields.count());
         }
-        for (id, field) in self.fields.iter_from(self.next) {
-            if out.len() >= end {
-                self.next = Some(id);
-                return false;
-            }
-            self.layout.write_field(out, FieldRef::of(field));
-        }
-        true
+        let rest = fields.iter_from(*next);
+        write_items(out, end, next, rest, |out, field| layout.write_field(out, FieldRef::of(field)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! Source: `rdbSaveObject` and `rdbLoadObject` in `src/rdb.c` of Redis 7.2.
 
 use super::input::{DecodeError, Input};
-use super::slices::Slices;
+use super::slices::{Slices, write_items};
 use super::value::{Builder, Format, type_byte};
 use super::{length, string};
 use crate::collections::List;
@@ -82,18 +82,13 @@ impl DropSome for ListSlices {
 
 impl Slices for ListSlices {
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let ListSlices { list, format, next } = self;
         let end = out.len() + bytes_max;
-        if self.next.is_none() {
-            length::write(out, large_len(&self.list, self.format));
+        if next.is_none() {
+            length::write(out, large_len(list, *format));
         }
-        for (place, node) in self.list.nodes_from(self.next.unwrap_or_default()) {
-            if out.len() >= end {
-                self.next = Some(place);
-                return false;
-            }
-            write_node(out, node, self.format);
-        }
-        true
+        let rest = list.nodes_from(next.unwrap_or_default());
+        write_items(out, end, next, rest, |out, node| write_node(out, node, *format))
     }
 }
 

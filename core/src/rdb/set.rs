@@ -4,7 +4,7 @@
 //! Redis does.
 
 use super::input::{DecodeError, Input};
-use super::slices::Slices;
+use super::slices::{Slices, write_items};
 use super::value::{Builder, Format, type_byte as byte};
 use super::{length, string};
 use crate::collections::listpack::{Element, Listpack};
@@ -61,18 +61,13 @@ impl DropSome for SetSlices {
 
 impl Slices for SetSlices {
     fn write_some(&mut self, out: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let SetSlices { members, format, next } = self;
         let end = out.len() + bytes_max;
-        if self.next.is_none() {
-            length::write(out, self.members.count() as u64);
+        if next.is_none() {
+            length::write(out, members.count() as u64);
         }
-        for (id, member) in self.members.iter_from(self.next) {
-            if out.len() >= end {
-                self.next = Some(id);
-                return false;
-            }
-            string::write(out, member, self.format.compress);
-        }
-        true
+        let rest = members.iter_from(*next);
+        write_items(out, end, next, rest, |out, member| string::write(out, member, format.compress))
     }
 }
 

@@ -30,6 +30,25 @@ pub fn hold(value: &Value, format: Format, bytes_min: usize) -> Option<Box<dyn S
     })
 }
 
+/// The walk of a slice: writes items, each with its place, until `out` is `end` bytes long. `true`: that were all; else
+/// `next` is the place of the item to go on from.
+pub(super) fn write_items<P, T>(
+    out: &mut Vec<u8>,
+    end: usize,
+    next: &mut Option<P>,
+    items: impl Iterator<Item = (P, T)>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) -> bool {
+    for (place, item) in items {
+        if out.len() >= end {
+            *next = Some(place);
+            return false;
+        }
+        write(out, item);
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::value;

@@ -33,13 +33,11 @@ use crate::slot::BLOCK_SLOTS;
 use std::collections::VecDeque;
 
 /// How entries are written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CaptureOptions {
-    /// The shard's at the cut: they say what an entry's access clock means.
-    pub settings: ShardSettings,
-    /// How values are written. Long strings that are compressed are never sent by reference.
+    /// How values are written: long strings compressed (files), or sent by reference (sockets), never both.
     pub format: Format,
-    /// Values outside of their entry are sent by reference from this length on, in bytes.
+    /// Strings outside of their entry are sent by reference from this length on, in bytes.
     pub reference_bytes_min: usize,
     /// Large collections that occupy so many bytes are held and written in slices.
     pub held_bytes_min: usize,
@@ -51,6 +49,8 @@ pub struct CaptureOptions {
 pub(super) struct Capture {
     number: usize,
     options: CaptureOptions,
+    /// The shard's at the cut: they say what an entry's access clock means.
+    settings: ShardSettings,
     /// Where the sweep goes on in the database's own tables, and whether it is through.
     cursor: Cursor,
     /// Blocks that were emptied, by the number they had, with the slot and position where the sweep goes on.
@@ -109,26 +109,23 @@ impl Capture {
         if self.given_up {
             return;
         }
-        let CaptureOptions { settings, now, format, held_bytes_min, .. } = &self.options;
-        let hint = access_hint(entry.access(), settings, *now);
-        let (key, expire_at) = (entry.key(), entry.expire_at());
-        if entry.is_boxed()
-            && let Some(slices) = slices::hold(&entry.value(), *format, *held_bytes_min)
-        {
+        let CaptureOptions { format, reference_bytes_min, held_bytes_min, now } = self.options;
+        let hint = access_hint(entry.access(), &self.settings, now);
+        let (key, value, expire_at) = (entry.key(), entry.value(), entry.expire_at());
+        if let Some(slices) = slices::hold(&value, format, held_bytes_min) {
             let mut front = Vec::new();
-            write_key(&mut front, key, type_byte_of(&entry.value(), *format), expire_at, hint);
+            write_key(&mut front, key, type_byte_of(&value, format), expire_at, hint);
             self.held.push_back(Held { front, slices });
             return;
         }
         self.entries += 1;
-        if !self.options.format.compress
-            && let Some(value) = entry.share_large_from(self.options.reference_bytes_min)
+        if !format.compress
+            && let Some(value) = entry.share_large_from(reference_bytes_min)
         {
             write_entry_front(self.out.tail(), key, value.len(), expire_at, hint);
             self.out.refer(value);
         } else {
-            let out = self.out.tail();
-            write_entry(out, key, &entry.value(), expire_at, hint, *format);
+            write_entry(self.out.tail(), key, &value, expire_at, hint, format);
         }
     }
 
@@ -194,7 +191,12 @@ impl Database {
     ///
     /// # Panics
     /// If a capture is under way.
-    pub fn begin_capture(&mut self, number: usize, options: CaptureOptions) {
+    pub fn begin_capture(
+        &mut self,
+        number: usize,
+        options: CaptureOptions,
+        settings: &ShardSettings,
+    ) {
         assert!(self.capture.is_none(), "one snapshot at a time");
         if self.is_empty() {
             return;
@@ -203,6 +205,7 @@ impl Database {
         self.capture = Some(Box::new(Capture {
             number,
             options,
+            settings: settings.clone(),
             cursor: Cursor::START,
             emptied: Vec::new(),
             out: Pieces::default(),

@@ -98,7 +98,7 @@ impl Ordered {
     }
 
     fn begin(&mut self, score: f64, id: u32) {
-        let mut leaf = Leaf::new();
+        let mut leaf = Leaf::default();
         leaf.insert(0, score, id);
         let index = self.leaves.push(leaf);
         (self.root, self.height, self.first, self.last, self.len) = (index, 0, index, index, 1);
@@ -123,7 +123,7 @@ impl Ordered {
         if behind != NIL && self.leaves[behind].len() < TAKES_MORE {
             return self.share_and_insert(leaf, behind, false, at, element);
         }
-        let behind = self.link_behind(leaf, Leaf::new());
+        let behind = self.link_behind(leaf, Leaf::default());
         let (one, other) = self.leaves.pair(leaf, behind);
         one.share(other, LEAF / 2);
         if at <= LEAF / 2 {
@@ -137,7 +137,7 @@ impl Ordered {
     /// A new leaf at an end for an element of which no others are beyond, so that leaves stay full where elements come
     /// in their order.
     fn extend(&mut self, leaf: u32, back: bool, element: Element) {
-        let mut new = Leaf::new();
+        let mut new = Leaf::default();
         new.insert(0, element.score, element.id);
         if back {
             let new = self.link_behind(leaf, new);

@@ -95,7 +95,7 @@ fn insert<T: Copy>(array: &mut [T], len: usize, at: usize, value: T) {
 
 impl Default for Leaf {
     fn default() -> Leaf {
-        Leaf::new()
+        Leaf { scores: [0.0; LEAF], ids: [0; LEAF], len: 0, parent: NIL, previous: NIL, next: NIL }
     }
 }
 
@@ -107,10 +107,6 @@ impl Default for Inner {
 }
 
 impl Leaf {
-    pub(super) fn new() -> Leaf {
-        Leaf { scores: [0.0; LEAF], ids: [0; LEAF], len: 0, parent: NIL, previous: NIL, next: NIL }
-    }
-
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len as usize
