@@ -2,7 +2,7 @@
 //!
 //! One core, the streamer, coordinates. It makes the cut: a transaction over all shards in which each begins its part
 //! ([`ringfort_core::snapshot`]) and the log's end is read. Then every shard, as a producer, brings its part in chunks of
-//! one database each; the streamer puts the frame around them ([`Gather`]) and hands them to the takers: replicas,
+//! one database each; the streamer puts the frame around them ([`gather`]) and hands them to the takers: replicas,
 //! whose cores send them from their own rings, and at most one file. Chunks travel as references, so only the kernel
 //! copies them.
 //!
@@ -10,20 +10,20 @@
 //! that fails is left out; when none is left the producers only sweep on, so that the next cut finds all entries on
 //! one side.
 
-use std::collections::VecDeque;
+mod gather;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use bytes::Bytes;
 use ringfort_core::rdb::Format;
-use ringfort_core::rdb::crc64;
 use ringfort_core::snapshot::{self, DatabaseSize};
-use ringfort_core::store::{Captured, Detached};
+use ringfort_core::store::Detached;
 use ringfort_replication::identity::Replid;
 use ringfort_replication::log::Reader;
 use ringfort_replication::rdb::writer;
 
+use self::gather::{Chunk, Gather, TakerKind};
 use crate::core::Core;
 use crate::file_sink::{Done, FileSink};
 use crate::tasks::{CoreHandle, on_all_cores, on_core, sleep_ms};
@@ -81,46 +81,6 @@ pub struct SnapshotCore {
 struct Producer {
     streamer: usize,
     credit: i64,
-}
-
-/// Puts the parts of all shards together.
-struct Gather {
-    takers: Vec<Taker>,
-    shards_left: usize,
-    /// The shard whose last part ended in the middle of an entry, and what others brought since then.
-    open: Option<usize>,
-    waiting: VecDeque<Chunk>,
-    /// The database that the stream stands in.
-    database: Option<usize>,
-    sizes: Vec<DatabaseSize>,
-    sized: Vec<bool>,
-    checksum: Option<u64>,
-    /// Bytes handed to the takers so far.
-    total_bytes: u64,
-    /// (end in `total_bytes`, shard, bytes) of each chunk whose credit was not given back.
-    owed: VecDeque<(u64, usize, i64)>,
-    mark: [u8; 40],
-    /// The call to finish when all shards have brought all.
-    done: u64,
-}
-
-/// Part of a shard's part.
-struct Chunk {
-    shard: usize,
-    captured: Captured,
-    /// Of its bytes, if checksums are wanted.
-    crc: u64,
-}
-
-struct Taker {
-    kind: TakerKind,
-    sent_bytes: u64,
-    failed: bool,
-}
-
-enum TakerKind {
-    Replica(Waiting),
-    File(Option<FileSink>),
 }
 
 /// Where and when a snapshot was taken.
@@ -299,23 +259,8 @@ async fn stream(core: &CoreHandle, cut: Cut, takers: Vec<TakerKind>, mark: [u8; 
         let header = cut.header(&core);
         let checksum = core.config.persistence.rdbchecksum.then_some(0);
         let (done, answer) = core.calls.expect();
-        let takers =
-            takers.into_iter().map(|kind| Taker { kind, sent_bytes: 0, failed: false }).collect();
         let cores = core.cores;
-        let mut gather = Gather {
-            takers,
-            shards_left: cores,
-            open: None,
-            waiting: VecDeque::new(),
-            database: None,
-            sized: vec![false; cut.sizes.len()],
-            sizes: cut.sizes,
-            checksum,
-            total_bytes: 0,
-            owed: VecDeque::new(),
-            mark,
-            done,
-        };
+        let mut gather = Gather::new(takers, cores, cut.sizes, checksum, mark, done);
         gather.write(&mut core, header);
         core.snapshot.gather = Some(gather);
         let (streamer, credit) = (core.id, CREDIT_BYTES / cores as i64);
@@ -326,128 +271,6 @@ async fn stream(core: &CoreHandle, cut: Cut, takers: Vec<TakerKind>, mark: [u8; 
     };
     answer.await;
     core.borrow_mut().snapshot.gather = None;
-}
-
-impl Gather {
-    /// Bytes of the frame.
-    fn write(&mut self, core: &mut Core, bytes: Vec<u8>) {
-        self.checksum = self.checksum.map(|crc| crc64::checksum(crc, &bytes));
-        self.hand_over(core, vec![bytes.into()], false);
-    }
-
-    fn hand_over(&mut self, core: &mut Core, pieces: Vec<Bytes>, ended: bool) {
-        self.total_bytes += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        for taker in self.takers.iter_mut().filter(|taker| !taker.failed) {
-            match &taker.kind {
-                TakerKind::Replica(waiting) => {
-                    let (waiting, mut pieces, streamer) =
-                        (waiting.clone(), pieces.clone(), core.id);
-                    if ended {
-                        pieces.push(self.mark.to_vec().into());
-                    }
-                    core.post(waiting.core, move |core| {
-                        core.add_payload(&waiting, pieces, ended, streamer);
-                    });
-                }
-                TakerKind::File(Some(sink)) => sink.write(pieces.iter().cloned()),
-                TakerKind::File(None) => {}
-            }
-        }
-        if ended {
-            for taker in &mut self.takers {
-                if let TakerKind::File(sink) = &mut taker.kind
-                    && let Some(sink) = sink.take()
-                {
-                    sink.finish();
-                }
-            }
-        }
-    }
-
-    /// Takes a chunk, for later if an entry of another shard is open.
-    fn chunk(&mut self, core: &mut Core, chunk: Chunk) {
-        self.waiting.push_back(chunk);
-        self.write_waiting(core);
-    }
-
-    /// Writes what may be written: all that came if no entry is open, or if nobody wants it.
-    fn write_waiting(&mut self, core: &mut Core) {
-        let is_wanted = self.is_wanted();
-        let can_go = |open: Option<usize>, chunk: &Chunk| {
-            !is_wanted || open.is_none_or(|shard| shard == chunk.shard)
-        };
-        while let Some(at) = self.waiting.iter().position(|chunk| can_go(self.open, chunk)) {
-            let chunk = self.waiting.remove(at).expect("it was found there");
-            self.open = chunk.captured.is_open.then_some(chunk.shard);
-            self.write_chunk(core, chunk);
-        }
-        self.give_back(core);
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.takers.iter().any(|taker| !taker.failed)
-    }
-
-    fn write_chunk(&mut self, core: &mut Core, chunk: Chunk) {
-        let Chunk { shard, captured: Captured { database, bytes, .. }, crc } = chunk;
-        let length = bytes.len();
-        if self.database != Some(database) {
-            self.database = Some(database);
-            let mut frame = Vec::new();
-            writer::write_select(&mut frame, database as u32);
-            if !std::mem::replace(&mut self.sized[database], true) {
-                let size = self.sizes[database];
-                writer::write_resize(&mut frame, size.keys, size.expiring);
-            }
-            self.write(core, frame);
-        }
-        self.checksum = self.checksum.map(|sum| crc64::combine(sum, crc, length as u64));
-        self.hand_over(core, bytes.into_list(), false);
-        self.owed.push_back((self.total_bytes, shard, length as i64));
-    }
-
-    /// Gives credit back for what the slowest taker has sent.
-    fn give_back(&mut self, core: &mut Core) {
-        let alive = self.takers.iter().filter(|taker| !taker.failed);
-        let sent = alive.map(|taker| taker.sent_bytes).min().unwrap_or(u64::MAX);
-        while let Some((end, shard, bytes)) = self.owed.front().copied()
-            && end <= sent
-        {
-            self.owed.pop_front();
-            core.post(shard, move |core| {
-                if let Some(producer) = &mut core.snapshot.producer {
-                    producer.credit += bytes;
-                }
-            });
-        }
-    }
-
-    /// Nobody gets it.
-    fn abandon(&mut self, core: &mut Core) {
-        for taker in self.takers.iter_mut().filter(|taker| !taker.failed) {
-            taker.failed = true;
-            match &mut taker.kind {
-                TakerKind::Replica(waiting) => {
-                    let waiting = waiting.clone();
-                    core.post(waiting.core, move |core| core.fail_payload(&waiting));
-                }
-                TakerKind::File(sink) => drop(sink.take()),
-            }
-        }
-        self.is_for_nobody(core);
-    }
-
-    /// The last taker has failed.
-    fn is_for_nobody(&mut self, core: &mut Core) {
-        core.post_all(|core| snapshot::give_up(&mut core.shard));
-        self.write_waiting(core);
-    }
-
-    fn end(&mut self, core: &mut Core) {
-        let mut frame = Vec::new();
-        writer::write_end(&mut frame, self.checksum);
-        self.hand_over(core, vec![frame.into()], true);
-    }
 }
 
 impl Core {
@@ -491,11 +314,7 @@ impl Core {
     /// A shard has brought all of its part.
     fn take_end(&mut self) {
         let Some(mut gather) = self.snapshot.gather.take() else { return };
-        gather.shards_left -= 1;
-        if gather.shards_left == 0 {
-            gather.end(self);
-            self.calls.finish(gather.done, Box::new(()));
-        }
+        gather.shard_ended(self);
         self.snapshot.gather = Some(gather);
     }
 
@@ -509,18 +328,7 @@ impl Core {
 
     fn taker_sent(&mut self, bytes: usize, is_it: impl Fn(&TakerKind) -> bool) {
         let Some(mut gather) = self.snapshot.gather.take() else { return };
-        if let Some(taker) = gather.takers.iter_mut().find(|taker| is_it(&taker.kind)) {
-            if bytes == usize::MAX {
-                taker.failed = true;
-            } else {
-                taker.sent_bytes += bytes as u64;
-            }
-            if gather.is_wanted() {
-                gather.give_back(self);
-            } else {
-                gather.is_for_nobody(self);
-            }
-        }
+        gather.taker_sent(self, bytes, is_it);
         self.snapshot.gather = Some(gather);
     }
 
