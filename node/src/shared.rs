@@ -92,11 +92,11 @@ impl Shared {
         }
     }
 
-    /// Bytes allocated in the node, as of each core's last round.
+    /// Bytes allocated in the node, as of each core's last round, and those of the log.
     pub fn memory_bytes(&self) -> u64 {
         let sum = self.cores.iter().map(|core| core.memory_bytes.load(Relaxed)).sum::<i64>()
             + self.base_memory_bytes.load(Relaxed);
-        sum.max(0) as u64
+        sum.max(0) as u64 + self.replication.log.memory_bytes()
     }
 
     /// Bytes allocated when the cores had just started.

@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use chain::Chain;
+use ringfort_core::store::garbage::DropSome;
 
 /// Bytes of a block: what the log grows and shrinks by.
 pub const BLOCK_BYTES: u64 = page::PAGE_BYTES as u64;
@@ -163,7 +164,7 @@ impl Log {
     }
 
     /// Lets go of whole blocks, but keeps at least `backlog_bytes` before the end (or all there is). Readers keep
-    /// for themselves what they have not read. Costs the number of blocks that go.
+    /// for themselves what they have not read. Some blocks at a time: to be called again as the log grows.
     pub fn trim(&self, backlog_bytes: u64) {
         let mut state = self.lock();
         if let Some(chain) = &mut state.chain {
@@ -275,6 +276,15 @@ impl Reader {
     /// outlive reader and log.
     pub fn read(&mut self, max: usize) -> Option<Bytes> {
         self.inner.read(max).map(Bytes::from_owner)
+    }
+}
+
+/// What a reader alone has kept of the log goes block by block.
+impl DropSome for Reader {
+    fn drop_some(&mut self, budget: usize) -> bool {
+        /// Giving a block back to the system costs as much as so many allocations.
+        const BLOCK_COST: usize = 50;
+        (0..(budget / BLOCK_COST).max(1)).all(|_| self.read(usize::MAX).is_some())
     }
 }
 

@@ -16,6 +16,9 @@ use super::sync::{AtomicU64, Ordering, PAGE_BYTES, Page};
 
 const BLOCK_BYTES: u64 = PAGE_BYTES as u64;
 
+/// Freeing a block costs some microseconds.
+const TRIM_BLOCKS_MAX: usize = 64;
+
 struct Block {
     /// Offset of the stream before the first byte.
     start: u64,
@@ -117,12 +120,15 @@ impl Chain {
         self.written = self.end();
     }
 
-    /// Lets go of the blocks that end more than `keep` bytes before the committed end, and returns them.
+    /// Lets go of blocks that end more than `keep` bytes before the committed end, and returns them: at most
+    /// [`TRIM_BLOCKS_MAX`], so that who asked is not kept.
     pub(super) fn trim(&mut self, keep: u64) -> impl Sized + use<> {
         let from = self.end().saturating_sub(keep);
         let mut gone = 0;
         // The last stays even when it is full and nothing is to be kept: it leads to the next.
-        while gone + 1 < self.blocks.len() && self.blocks[gone + 1].start <= from {
+        while gone + 1 < self.blocks.len().min(TRIM_BLOCKS_MAX + 1)
+            && self.blocks[gone + 1].start <= from
+        {
             gone += 1;
         }
         self.blocks.drain(..gone).collect::<Vec<_>>()

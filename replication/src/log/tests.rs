@@ -163,6 +163,34 @@ fn slow_reader_alone_keeps_what_it_has_not_read() {
     assert_eq!(log.memory_bytes(), BLOCK_BYTES);
 }
 
+/// A replica that is far behind went with all that it had kept in one go, and so did a backlog that was made smaller.
+#[test]
+fn much_of_the_log_goes_bit_by_bit() {
+    const BLOCKS: u64 = 300;
+    let log = Log::new();
+    log.start(0);
+    let mut reader = log.reader_at(0).unwrap();
+    for _ in 0..BLOCKS {
+        log.append_raw(&[b'x'; BLOCK_BYTES as usize]);
+    }
+    log.trim(0);
+    assert!(log.first() > 0 && log.first() <= 100 * BLOCK_BYTES, "{}", log.first());
+    while log.backlog_bytes() > BLOCK_BYTES {
+        let before = log.first();
+        log.trim(0);
+        assert!(log.first() > before);
+    }
+    assert_eq!(log.memory_bytes(), BLOCKS * BLOCK_BYTES);
+    let mut steps = 0;
+    while reader.drop_some(100) {
+        steps += 1;
+        assert!(log.memory_bytes() >= (BLOCKS - 2 * steps) * BLOCK_BYTES);
+    }
+    assert!(steps >= BLOCKS / 2 - 1, "{steps}");
+    drop(reader);
+    assert_eq!(log.memory_bytes(), BLOCK_BYTES);
+}
+
 #[test]
 fn bytes_outlive_the_log_they_came_from() {
     let log = Log::new();
