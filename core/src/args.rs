@@ -12,6 +12,14 @@ pub struct ArgRange {
     pub len: u32,
 }
 
+impl ArgRange {
+    /// Where it begins, and the first byte behind it.
+    #[inline]
+    fn bounds(self) -> (usize, usize) {
+        (self.start as usize, self.start as usize + self.len as usize)
+    }
+}
+
 /// The arguments of one command, the command's name first.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a> {
@@ -36,8 +44,8 @@ impl<'a> Args<'a> {
     /// Argument `index`, alive as long as the buffer. Panics when there is none.
     #[inline]
     pub fn at(&self, index: usize) -> &'a [u8] {
-        let ArgRange { start, len } = self.ranges[index];
-        &self.buffer[start as usize..start as usize + len as usize]
+        let (start, end) = self.ranges[index].bounds();
+        &self.buffer[start..end]
     }
 
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
@@ -63,20 +71,18 @@ impl<'a> Args<'a> {
     /// clients send it): to be copied in one go. `None`: it was written in another way, or has been taken apart.
     #[inline]
     pub fn frame(&self) -> Option<&'a [u8]> {
-        let mut frame_start = None;
-        let mut last_end = 0;
-        for range in self.ranges {
-            let (start, bytes) = (range.start as usize, range.len as usize);
-            let before = strip_line(&self.buffer[..start], b'$', bytes)?;
-            if frame_start.is_none() {
-                frame_start = Some(strip_line(before, b'*', self.ranges.len())?.len());
-            } else if before.len() != last_end + LINE_END.len() || !before.ends_with(LINE_END) {
+        let (first, others) = self.ranges.split_first()?;
+        let (start, mut end) = first.bounds();
+        let before = strip_line(self.buffer.get(..start)?, b'$', end - start)?;
+        let frame_start = strip_line(before, b'*', self.ranges.len())?.len();
+        for range in others {
+            let (start, next_end) = range.bounds();
+            if !is_between_parts(self.buffer.get(end..start)?, next_end - start) {
                 return None;
             }
-            last_end = start + bytes;
+            end = next_end;
         }
-        let end = last_end + LINE_END.len();
-        let frame = self.buffer.get(frame_start?..end)?;
+        let frame = self.buffer.get(frame_start..end + LINE_END.len())?;
         frame.ends_with(LINE_END).then_some(frame)
     }
 
@@ -98,16 +104,32 @@ const LINE_END: &[u8] = b"\r\n";
 #[inline]
 fn strip_line(bytes: &[u8], kind: u8, number: usize) -> Option<&[u8]> {
     match number {
-        0..10 => bytes.strip_suffix(&[kind, b'0' + number as u8, b'\r', b'\n']),
+        0..10 => {
+            let (before, line) = bytes.split_last_chunk()?;
+            (*line == [kind, b'0' + number as u8, b'\r', b'\n']).then_some(before)
+        }
+        _ => strip_long_line(bytes, kind, number),
+    }
+}
+
+#[inline(never)]
+fn strip_long_line(bytes: &[u8], kind: u8, number: usize) -> Option<&[u8]> {
+    let rest = bytes.strip_suffix(LINE_END)?;
+    let rest = rest.strip_suffix(itoa::Buffer::new().format(number).as_bytes())?;
+    rest.strip_suffix(&[kind])
+}
+
+/// Whether `bytes` are what stands between a part and the next, which has `length` bytes. Compared in one go where that is
+/// short: a node with replicas asks for every part of every write.
+#[inline]
+fn is_between_parts(bytes: &[u8], length: usize) -> bool {
+    match length {
+        0..10 => *bytes == [b'\r', b'\n', b'$', b'0' + length as u8, b'\r', b'\n'],
         10..100 => {
-            let (tens, ones) = (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8);
-            bytes.strip_suffix(&[kind, tens, ones, b'\r', b'\n'])
+            let (tens, ones) = (b'0' + (length / 10) as u8, b'0' + (length % 10) as u8);
+            *bytes == [b'\r', b'\n', b'$', tens, ones, b'\r', b'\n']
         }
-        _ => {
-            let rest = bytes.strip_suffix(LINE_END)?;
-            let rest = rest.strip_suffix(itoa::Buffer::new().format(number).as_bytes())?;
-            rest.strip_suffix(&[kind])
-        }
+        _ => strip_long_line(bytes, b'$', length) == Some(LINE_END),
     }
 }
 
@@ -193,6 +215,16 @@ mod tests {
         let between = [&b"*1\r\n$4\r\nPING\r\n"[..], set, b"*2\r\n$3"].concat();
         assert_eq!(frame_in(&between).unwrap(), set);
         assert_eq!(frame_in(b"SET k v\r\n"), None);
+    }
+
+    #[test]
+    fn part_of_a_command_is_no_frame() {
+        let set = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nhello, world\r\n";
+        let mut batch = Batch::default();
+        Parser::default().parse(set, &Limits::default(), 9, &mut batch).1.unwrap();
+        let args = batch.args(0, set);
+        assert_eq!((args.from(1).frame(), args.first(2).frame()), (None, None));
+        assert_eq!(args.from(3).frame(), None);
     }
 
     proptest! {
