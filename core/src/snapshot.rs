@@ -45,16 +45,11 @@ pub fn handed_over_bytes(shard: &Shard) -> usize {
     shard.databases.iter().map(|database| database.handed_over_bytes()).sum()
 }
 
-/// The next part, of one database: about `bytes_max` bytes (a single entry, or what writes handed over, may be more),
-/// after a look at about `entries_max` entries at most. `None`: all was brought. A part may be empty.
-pub fn step(
-    shard: &mut Shard,
-    bytes_max: usize,
-    entries_max: usize,
-    freed: &mut Vec<Detached>,
-) -> Option<Captured> {
+/// The next part, of one database, after a look at about `entries_max` entries at most. `None`: all was brought. A part
+/// may be empty.
+pub fn step(shard: &mut Shard, entries_max: usize, freed: &mut Vec<Detached>) -> Option<Captured> {
     while let Some(next) = next_database(shard) {
-        let captured = shard.databases[next].capture_some(bytes_max, entries_max, freed);
+        let captured = shard.databases[next].capture_some(entries_max, freed);
         if captured.is_some() {
             return captured;
         }
@@ -95,14 +90,44 @@ mod tests {
             format: Format { version: 10, compress: false },
             reference_bytes_min: 1024,
             held_bytes_min: 1024,
+            part_bytes: 1024,
             now: later,
         };
         begin(&mut test.shard, options);
-        let captured = step(&mut test.shard, 1024, 100, &mut Vec::new()).expect("one key");
+        let captured = step(&mut test.shard, 100, &mut Vec::new()).expect("one key");
         let bytes = captured.bytes.into_list().concat();
         test.now = later;
         let counter = test.run("OBJECT FREQ a");
         assert_eq!(counter, "2");
         assert_eq!(bytes[..2], [opcode::FREQUENCY, 2], "{bytes:?}");
+    }
+
+    /// What was overwritten between two steps came in one part, however much that was.
+    #[test]
+    fn what_was_overwritten_comes_in_parts_of_the_size_asked_for() {
+        let mut test = TestShard::default();
+        for number in 0..100 {
+            test.run(&format!("SET key:{number} {}", "x".repeat(100)));
+        }
+        let options = Options {
+            format: Format { version: 10, compress: false },
+            reference_bytes_min: 1 << 20,
+            held_bytes_min: 1 << 20,
+            part_bytes: 1000,
+            now: NOW,
+        };
+        begin(&mut test.shard, options);
+        for number in 0..100 {
+            test.run(&format!("SET key:{number} new"));
+        }
+        assert!(handed_over_bytes(&test.shard) > 100 * 100);
+        let (mut entries, mut parts) = (0, 0);
+        while let Some(captured) = step(&mut test.shard, 100, &mut Vec::new()) {
+            assert!(captured.bytes.len() < 1000 + 150, "{}", captured.bytes.len());
+            entries += captured.entries;
+            parts += 1;
+        }
+        assert_eq!((entries, handed_over_bytes(&test.shard)), (100, 0));
+        assert!(parts >= 10, "{parts}");
     }
 }

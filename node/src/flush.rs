@@ -23,6 +23,11 @@ impl Core {
         }
         self.list_readers();
         let mut dirty = std::mem::take(&mut self.dirty);
+        // Replicas last: their sends are long, and the kernel carries out one after the other.
+        let readers = &self.readers;
+        if !readers.is_empty() {
+            dirty.sort_by_key(|index| readers.contains(index));
+        }
         for index in dirty.drain(..) {
             self.flush_connection(index);
         }

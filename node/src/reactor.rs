@@ -48,13 +48,17 @@ pub async fn run(handle: CoreHandle) -> std::io::Result<()> {
             core.run_cron_if_due();
             core.serve_waiters();
             core.free_garbage();
-            core.produce();
         }
         run_tasks(&handle, &mut tasks);
         let stop = {
             let mut core = handle.borrow_mut();
             core.flush();
             core.publish_counters();
+            if core.snapshot.has_work() {
+                // Replies do not wait for the snapshot's next chunk.
+                core.ring.round()?;
+                core.produce_chunk();
+            }
             // The flag too: the message may be stuck behind a full lane, in a queue that went with its core.
             core.stopped || core.shared.shutting_down.load(Relaxed)
         };

@@ -172,7 +172,6 @@ enum Step {
     },
     Snapshot {
         shard: usize,
-        bytes: usize,
         entries: usize,
     },
 }
@@ -261,8 +260,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (database(), 0u32..3, 1u32..600).prop_map(|(database, first, count)| {
             Step::Depopulate { database, first: first * 200, count }
         }),
-        16 => (0usize..4, prop_oneof![1usize..100, 1usize..5000], 1usize..100).prop_map(|(shard, bytes, entries)| {
-            Step::Snapshot { shard, bytes, entries }
+        16 => (0usize..4, 1usize..100).prop_map(|(shard, entries)| {
+            Step::Snapshot { shard, entries }
         }),
     ]
 }
@@ -373,10 +372,10 @@ fn take_step(node: &mut Node, step: &Step, stream: &mut Option<Stream>) {
                 node.run(*database, &args.args(), Caller::default());
             }
         }
-        Step::Snapshot { shard, bytes, entries } => {
+        Step::Snapshot { shard, entries } => {
             let Some(stream) = stream else { return };
             let shard = shard % shards;
-            let part = snapshot::step(&mut node.shards[shard], *bytes, *entries, &mut Vec::new());
+            let part = snapshot::step(&mut node.shards[shard], *entries, &mut Vec::new());
             if let Some(captured) = part {
                 stream.part(shard, captured);
             }
@@ -384,24 +383,28 @@ fn take_step(node: &mut Node, step: &Step, stream: &mut Option<Stream>) {
     }
 }
 
-fn cut(node: &mut Node, reference_bytes_min: usize, compress: bool) -> Stream {
-    let format = Format { compress, ..FORMAT };
-    let held_bytes_min = reference_bytes_min;
-    let options = snapshot::Options { format, reference_bytes_min, held_bytes_min, now: node.now };
+fn cut(node: &mut Node, reference_bytes_min: usize, part_bytes: usize, compress: bool) -> Stream {
+    let options = snapshot::Options {
+        format: Format { compress, ..FORMAT },
+        reference_bytes_min,
+        held_bytes_min: reference_bytes_min,
+        part_bytes,
+        now: node.now,
+    };
     for shard in &mut node.shards {
         snapshot::begin(shard, options);
     }
     node.log.clear();
     let mut stream = Stream::default();
     let mut header = Vec::new();
-    writer::write_header(&mut header, format.version);
+    writer::write_header(&mut header, FORMAT.version);
     stream.frame(&header);
     stream
 }
 
 fn finish(node: &mut Node, mut stream: Stream) -> Vec<u8> {
     for (number, shard) in node.shards.iter_mut().enumerate() {
-        while let Some(captured) = snapshot::step(shard, 1000, 50, &mut Vec::new()) {
+        while let Some(captured) = snapshot::step(shard, 50, &mut Vec::new()) {
             stream.part(number, captured);
         }
         assert!(!snapshot::is_under_way(shard));
@@ -463,14 +466,21 @@ fn replay(node: &mut Node, log: &[(usize, Vec<u8>)]) {
     }
 }
 
-fn check(shards: usize, before: &[Step], during: &[Step], reference: usize, compress: bool) {
+fn check(
+    shards: usize,
+    before: &[Step],
+    during: &[Step],
+    reference: usize,
+    part_bytes: usize,
+    compress: bool,
+) {
     let mut node = Node::new(shards);
     let mut stream = None;
     before.iter().for_each(|step| take_step(&mut node, step, &mut stream));
     // Twice, so that the second snapshot begins with entries of the other phase.
     for _ in 0..2 {
         let (at_cut, streams_at_cut) = (node.contents(), node.streams());
-        let mut stream = Some(cut(&mut node, reference, compress));
+        let mut stream = Some(cut(&mut node, reference, part_bytes, compress));
         during.iter().for_each(|step| take_step(&mut node, step, &mut stream));
         let log = node.log.clone();
         let bytes = finish(&mut node, stream.expect("put there above"));
@@ -487,17 +497,17 @@ fn a_snapshot_that_is_given_up_leaves_the_next_one_whole() {
     let mut node = Node::new(2);
     let populate = Step::Populate { database: 1, first: 0, count: 500 };
     take_step(&mut node, &populate, &mut None);
-    let mut stream = Some(cut(&mut node, 0, false));
-    let some = Step::Snapshot { shard: 0, bytes: 100, entries: 20 };
+    let mut stream = Some(cut(&mut node, 0, 1000, false));
+    let some = Step::Snapshot { shard: 0, entries: 20 };
     take_step(&mut node, &some, &mut stream);
     node.shards.iter_mut().for_each(snapshot::give_up);
     for shard in &mut node.shards {
-        while let Some(rest) = snapshot::step(shard, 1000, 50, &mut Vec::new()) {
+        while let Some(rest) = snapshot::step(shard, 50, &mut Vec::new()) {
             assert!(rest.bytes.is_empty(), "nobody wants it");
         }
     }
     let at_cut = node.contents();
-    let stream = cut(&mut node, 0, false);
+    let stream = cut(&mut node, 0, 1000, false);
     let bytes = finish(&mut node, stream);
     assert_eq!(load(&bytes, 1, node.now).contents(), at_cut);
 }
@@ -510,8 +520,8 @@ fn a_value_that_is_sent_by_reference_stays_as_it_was() {
     let key = key.key(b"big");
     database.set_string(&key, &[b'a'; 10_000], Expiry::Clear, 0);
     let at_cut = node.contents();
-    let mut stream = cut(&mut node, 100, false);
-    let captured = snapshot::step(&mut node.shards[0], 1, 1, &mut Vec::new()).unwrap();
+    let mut stream = cut(&mut node, 100, 1, false);
+    let captured = snapshot::step(&mut node.shards[0], 1, &mut Vec::new()).unwrap();
     // Its bytes are still where they were when the value is overwritten in place.
     let append = OwnedArgs::new([b"SETRANGE".as_slice(), b"big", b"0", b"zzzz"]);
     node.run(0, &append.args(), Caller::default());
@@ -530,8 +540,9 @@ proptest! {
         before in prop::collection::vec(step(), 0..60),
         during in prop::collection::vec(step(), 0..120),
         reference in prop_oneof![Just(0usize), Just(1 << 20)],
+        part_bytes in prop_oneof![1usize..100, 1usize..5000],
         compress: bool,
     ) {
-        check(shards, &before, &during, reference, compress);
+        check(shards, &before, &during, reference, part_bytes, compress);
     }
 }

@@ -8,13 +8,20 @@ use bytes::Bytes;
 pub struct Pieces {
     /// Finished pieces, in order.
     list: Vec<Bytes>,
-    /// Their length together.
-    list_bytes: usize,
     /// What was gathered behind them.
     tail: Vec<u8>,
+    /// What lies by reference in the tail, each with the length of the tail before it.
+    referred: Vec<(usize, Bytes)>,
+    /// Length of all but the tail.
+    others_bytes: usize,
 }
 
 impl Pieces {
+    /// Empty, with room for so many small bytes.
+    pub fn with_capacity(tail_bytes: usize) -> Pieces {
+        Pieces { tail: Vec::with_capacity(tail_bytes), ..Pieces::default() }
+    }
+
     /// Where small things are appended.
     #[inline]
     pub fn tail(&mut self) -> &mut Vec<u8> {
@@ -23,30 +30,29 @@ impl Pieces {
 
     /// Appends something without copying it.
     pub fn refer(&mut self, piece: Bytes) {
-        self.finish_tail();
-        self.list_bytes += piece.len();
-        self.list.push(piece);
+        self.others_bytes += piece.len();
+        self.referred.push((self.tail.len(), piece));
     }
 
     /// Appends all of another sequence.
     pub fn append(&mut self, mut other: Pieces) {
         self.finish_tail();
         other.finish_tail();
-        self.list_bytes += other.list_bytes;
+        self.others_bytes += other.others_bytes;
         self.list.append(&mut other.list);
     }
 
     /// Length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
-        self.list_bytes + self.tail.len()
+        self.others_bytes + self.tail.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The pieces, in order.
+    /// The pieces, in order. Those that were gathered share one buffer.
     pub fn into_list(mut self) -> Vec<Bytes> {
         self.finish_tail();
         self.list
@@ -54,14 +60,69 @@ impl Pieces {
 
     /// CRC-64 of all of it, going on from `seed`.
     pub fn checksum(&self, seed: u64) -> u64 {
-        let list = self.list.iter().fold(seed, |crc, piece| crc64::checksum(crc, piece));
-        crc64::checksum(list, &self.tail)
+        let mut crc = self.list.iter().fold(seed, |crc, piece| crc64::checksum(crc, piece));
+        let mut from = 0;
+        for (at, piece) in &self.referred {
+            crc = crc64::checksum(crc64::checksum(crc, &self.tail[from..*at]), piece);
+            from = *at;
+        }
+        crc64::checksum(crc, &self.tail[from..])
     }
 
     fn finish_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.list_bytes += self.tail.len();
-            self.list.push(Bytes::from(std::mem::take(&mut self.tail)));
+        self.others_bytes += self.tail.len();
+        let tail = Bytes::from(std::mem::take(&mut self.tail));
+        let mut from = 0;
+        for (at, piece) in self.referred.drain(..) {
+            if at > from {
+                self.list.push(tail.slice(from..at));
+            }
+            self.list.push(piece);
+            from = at;
         }
+        if tail.len() > from {
+            self.list.push(tail.slice(from..));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Pieces {
+        let mut pieces = Pieces::with_capacity(100);
+        pieces.refer(Bytes::from_static(b"first "));
+        pieces.tail().extend_from_slice(b"small ");
+        pieces.refer(Bytes::from_static(b"large "));
+        pieces.refer(Bytes::from_static(b"too "));
+        pieces.tail().extend_from_slice(b"last");
+        pieces
+    }
+
+    #[test]
+    fn pieces_come_in_the_order_in_which_they_were_appended() {
+        let mut pieces = sample();
+        assert_eq!((pieces.len(), pieces.is_empty()), (26, false));
+        let mut other = Pieces::default();
+        other.tail().extend_from_slice(b", more");
+        pieces.append(other);
+        pieces.tail().extend_from_slice(b".");
+        assert_eq!(pieces.len(), 33);
+        let list = pieces.into_list();
+        assert_eq!(list.concat(), b"first small large too last, more.");
+        assert_eq!(list.len(), 7, "no empty ones, and each as it came");
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_bytes_in_order() {
+        let mut pieces = sample();
+        let all = b"first small large too last";
+        assert_eq!(pieces.checksum(7), crc64::checksum(7, all));
+        pieces.append(Pieces::default());
+        pieces.tail().extend_from_slice(b"!");
+        pieces.refer(Bytes::from_static(b"?"));
+        assert_eq!(pieces.checksum(7), crc64::checksum(crc64::checksum(7, all), b"!?"));
+        assert!(Pieces::default().into_list().is_empty());
     }
 }

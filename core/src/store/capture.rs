@@ -5,7 +5,8 @@
 //! ([`Database::capture_some`]) goes through the tables in the order of the hash, takes every such entry and moves it
 //! to the database's phase. A write to an entry that the sweep has not reached first hands over the entry's old state
 //! ([`Capture::take`]); an entry born later has the new phase from the beginning and is passed by. So each entry is
-//! taken once, as it was, and what it costs in memory is what was overwritten and has not been sent yet.
+//! taken once, as it was, and what it costs in memory is what was overwritten and has not been sent yet. All of it comes
+//! in parts of one size, whoever took it: so a step is bounded however much was overwritten.
 //!
 //! A large collection is not written when it is taken but held by reference ([`slices`]), and written in slices while it
 //! goes on changing. Its bytes must not be torn apart: until its last slice was fetched, what is handed over meanwhile
@@ -41,6 +42,8 @@ pub struct CaptureOptions {
     pub reference_bytes_min: usize,
     /// Large collections that occupy so many bytes are held and written in slices.
     pub held_bytes_min: usize,
+    /// What is taken comes in parts of about so many bytes; a single string may be longer.
+    pub part_bytes: usize,
     /// The time of the cut, in milliseconds since the Unix epoch.
     pub now: i64,
 }
@@ -55,10 +58,10 @@ pub(super) struct Capture {
     cursor: Cursor,
     /// Blocks that were emptied, by the number they had, with the slot and position where the sweep goes on.
     emptied: Vec<EmptiedBlock>,
-    /// Whole entries.
-    out: Pieces,
-    entries: u64,
-    /// Entries that are written in slices, to be fetched before `out` once the first has begun.
+    /// Whole entries. Never empty: the last is being filled, those before it are full.
+    parts: VecDeque<Part>,
+    full_bytes: usize,
+    /// Entries that are written in slices, to be fetched before `parts` once the first has begun.
     held: VecDeque<Held>,
     /// Nobody wants the rest: entries are only moved to the new phase.
     given_up: bool,
@@ -68,6 +71,23 @@ struct EmptiedBlock {
     block: Box<Block>,
     table: usize,
     position: u32,
+}
+
+/// Entries in RDB form.
+struct Part {
+    bytes: Pieces,
+    /// Those that end in it.
+    entries: u64,
+}
+
+impl Part {
+    /// Empty. Has its memory from the beginning: growing would take some of every size in between, and what all parts
+    /// have in common the allocator gives to the next.
+    fn new(part_bytes: usize) -> Part {
+        const ROOM_MAX: usize = 64 << 10;
+        let room = part_bytes.min(ROOM_MAX);
+        Part { bytes: Pieces::with_capacity(room + room / 4), entries: 0 }
+    }
 }
 
 /// An entry that is written in slices.
@@ -109,7 +129,7 @@ impl Capture {
         if self.given_up {
             return;
         }
-        let CaptureOptions { format, reference_bytes_min, held_bytes_min, now } = self.options;
+        let CaptureOptions { format, reference_bytes_min, held_bytes_min, now, .. } = self.options;
         let hint = access_hint(entry.access(), &self.settings, now);
         let (key, value, expire_at) = (entry.key(), entry.value(), entry.expire_at());
         if let Some(slices) = slices::hold(&value, format, held_bytes_min) {
@@ -118,15 +138,48 @@ impl Capture {
             self.held.push_back(Held { front, slices });
             return;
         }
-        self.entries += 1;
+        let part = self.part_to_fill();
+        part.entries += 1;
         if !format.compress
             && let Some(value) = entry.share_large_from(reference_bytes_min)
         {
-            write_entry_front(self.out.tail(), key, value.len(), expire_at, hint);
-            self.out.refer(value);
+            write_entry_front(part.bytes.tail(), key, value.len(), expire_at, hint);
+            part.bytes.refer(value);
         } else {
-            write_entry(self.out.tail(), key, &value, expire_at, hint, format);
+            write_entry(part.bytes.tail(), key, &value, expire_at, hint, format);
         }
+    }
+
+    fn part_to_fill(&mut self) -> &mut Part {
+        if self.last_part_bytes() >= self.options.part_bytes {
+            self.full_bytes += self.last_part_bytes();
+            self.parts.push_back(Part::new(self.options.part_bytes));
+        }
+        self.parts.back_mut().expect("one is being filled")
+    }
+
+    fn last_part_bytes(&self) -> usize {
+        self.parts.back().map_or(0, |part| part.bytes.len())
+    }
+
+    fn has_full_part(&self) -> bool {
+        self.parts.len() > 1 || self.last_part_bytes() >= self.options.part_bytes
+    }
+
+    /// The oldest part.
+    fn pop_part(&mut self) -> Part {
+        if self.parts.len() == 1 {
+            self.parts.push_back(Part::new(self.options.part_bytes));
+            return self.parts.pop_front().expect("there is one");
+        }
+        let part = self.parts.pop_front().expect("there are several");
+        self.full_bytes -= part.bytes.len();
+        part
+    }
+
+    fn put_part_first(&mut self, part: Part) {
+        self.full_bytes += part.bytes.len();
+        self.parts.push_front(part);
     }
 
     /// Whether the last part that was fetched ends in the middle of an entry.
@@ -135,19 +188,19 @@ impl Capture {
     }
 
     /// Whole entries, unless one is open, and the next slices of those that are held.
-    fn write_held(&mut self, bytes_max: usize) -> Pieces {
-        let mut bytes =
-            if self.is_open() { Pieces::default() } else { std::mem::take(&mut self.out) };
-        while bytes.len() < bytes_max
+    fn write_held(&mut self) -> Part {
+        let part_bytes = self.options.part_bytes;
+        let mut part = if self.is_open() { Part::new(part_bytes) } else { self.pop_part() };
+        while part.bytes.len() < part_bytes
             && let Some(held) = self.held.front_mut()
         {
-            let left = bytes_max - bytes.len();
-            if held.write_some(bytes.tail(), left) {
-                self.entries += 1;
+            let left = part_bytes - part.bytes.len();
+            if held.write_some(part.bytes.tail(), left) {
+                part.entries += 1;
                 self.drop_first_held();
             }
         }
-        bytes
+        part
     }
 
     fn drop_first_held(&mut self) {
@@ -156,17 +209,8 @@ impl Capture {
         }
     }
 
-    /// Puts bytes before what is there.
-    fn put_before(&mut self, mut bytes: Pieces) {
-        if !self.out.is_empty() {
-            bytes.append(std::mem::take(&mut self.out));
-        }
-        self.out = bytes;
-    }
-
-    /// A part of these bytes.
-    fn fetched(&mut self, bytes: Pieces) -> Captured {
-        let entries = std::mem::take(&mut self.entries);
+    fn captured(&self, part: Part) -> Captured {
+        let Part { bytes, entries } = part;
         Captured { database: self.number, entries, bytes, is_open: self.is_open() }
     }
 
@@ -208,8 +252,8 @@ impl Database {
             settings: settings.clone(),
             cursor: Cursor::START,
             emptied: Vec::new(),
-            out: Pieces::default(),
-            entries: 0,
+            parts: [Part::new(options.part_bytes)].into(),
+            full_bytes: 0,
             held: VecDeque::new(),
             given_up: false,
         }));
@@ -221,15 +265,15 @@ impl Database {
 
     /// Bytes that writes have handed over and nobody has fetched.
     pub fn handed_over_bytes(&self) -> usize {
-        self.capture.as_ref().map_or(0, |capture| capture.out.len())
+        self.capture.as_ref().map_or(0, |capture| capture.full_bytes + capture.last_part_bytes())
     }
 
     /// The rest is not wanted any more; the sweep must still go through, without bringing anything.
     pub fn give_up_capture(&mut self) {
         if let Some(capture) = &mut self.capture {
             capture.given_up = true;
-            capture.out = Pieces::default();
-            capture.entries = 0;
+            capture.parts = [Part::new(0)].into();
+            capture.full_bytes = 0;
             while !capture.held.is_empty() {
                 capture.drop_first_held();
             }
@@ -241,29 +285,30 @@ impl Database {
         self.capture.as_ref().is_some_and(|capture| capture.is_open())
     }
 
-    /// What was handed over, and the sweep's next entries until there are about `bytes_max` bytes (a single string may
-    /// be longer) or `entries_max` entries were looked at; `None` once all was taken, or while nothing is captured.
-    /// Tables that were emptied come back in `freed` when the sweep has been through them.
+    /// The next part: of what was handed over, or else of the sweep's next entries, of which `entries_max` are looked at;
+    /// `None` once all was taken, or while nothing is captured. Tables that were emptied come back in `freed` when the
+    /// sweep has been through them.
     pub fn capture_some(
         &mut self,
-        bytes_max: usize,
         entries_max: usize,
         freed: &mut Vec<Detached>,
     ) -> Option<Captured> {
         let mut capture = self.capture.take()?;
         let phase = self.phase;
-        let bytes = capture.write_held(bytes_max);
         if !capture.held.is_empty() {
-            let captured = capture.fetched(bytes);
-            self.capture = Some(capture);
-            return Some(captured);
+            let part = capture.write_held();
+            if !capture.held.is_empty() {
+                let captured = capture.captured(part);
+                self.capture = Some(capture);
+                return Some(captured);
+            }
+            capture.put_part_first(part);
         }
-        capture.put_before(bytes);
         let mut looked_at = 0;
         // Small steps, so that many large values do not come at once.
         const STEP_ENTRIES: usize = 16;
         let mut through = false;
-        while capture.held.is_empty() && capture.out.len() < bytes_max && looked_at < entries_max {
+        while capture.held.is_empty() && !capture.has_full_part() && looked_at < entries_max {
             looked_at += STEP_ENTRIES;
             let take = |entry: EntryRef<'_>, capture: &mut Capture| {
                 if entry.phase() != phase {
@@ -284,8 +329,8 @@ impl Database {
                 break;
             }
         }
-        let bytes = std::mem::take(&mut capture.out);
-        let captured = capture.fetched(bytes);
+        let part = capture.pop_part();
+        let captured = capture.captured(part);
         if !through {
             self.capture = Some(capture);
         } else if captured.entries == 0 {

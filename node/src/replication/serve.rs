@@ -15,6 +15,7 @@ use ringfort_core::args::{Args, OwnedArgs};
 use ringfort_core::command::{Handler, SessionCommand, Spec};
 use ringfort_core::error::Error;
 use ringfort_core::session::ReplyMode;
+use ringfort_core::store::garbage;
 use ringfort_replication::failover::{PSYNC_REFUSED, may_take_over};
 use ringfort_replication::handshake::{ReplconfOption, ReplicaCapabilities, parse_replconf};
 use ringfort_replication::identity::{Decision, PsyncRequest, Replid};
@@ -117,11 +118,14 @@ pub struct ReplicaSession {
 /// a megabyte that kept other clients waiting for more than two milliseconds.
 const SEND_BYTES_MAX: usize = 1 << 16;
 
+/// The same of a snapshot, which has less hurry than clients.
+const PAYLOAD_BYTES_MAX: usize = 1 << 14;
+
 /// Pieces given to one send.
 const SEND_PIECES_MAX: usize = 1024;
 
 /// Bytes read at once of a snapshot that lies in a file.
-const FILE_BYTES: usize = 1 << 18;
+const FILE_BYTES: usize = 1 << 16;
 
 impl ReplicaSession {
     pub fn stage(&self) -> Stage {
@@ -175,7 +179,7 @@ impl ReplicaSession {
                 }
             }
         }
-        while bytes < SEND_BYTES_MAX
+        while bytes < PAYLOAD_BYTES_MAX
             && pieces.len() < SEND_PIECES_MAX
             && let Some(piece) = self.payload.pop_front()
         {
@@ -677,6 +681,8 @@ impl Core {
     pub fn forget_replica(&mut self, index: u32, connection: &mut Connection) {
         let Some(replica) = connection.replica.take() else { return };
         let Some(shared) = replica.shared else { return };
+        // It may be all that keeps much of the log.
+        replica.reader.into_iter().for_each(garbage::discard);
         crate::notice!("Connection with replica client id #{} lost.", connection.id);
         self.readers.retain(|reader| *reader != index);
         let replication = &self.shared.replication;

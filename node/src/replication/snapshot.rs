@@ -32,13 +32,13 @@ use crate::transaction::{Stopped, stop_all};
 use super::serve::{Waiting, full_resync_line};
 use super::{link, lock};
 
-/// A chunk's size, in bytes, and the entries looked at for one: what a producer does in a round, so some 30 µs: clients wait
-/// for so long, and for the send of it.
-const CHUNK_BYTES: usize = 32 << 10;
+/// A chunk's size, in bytes, and the entries looked at for one: what a producer does in a round, so some 10 µs. Clients wait
+/// for so long, and for the send of it; a replica that has to load it is slower in any case.
+const CHUNK_BYTES: usize = 8 << 10;
 const CHUNK_ENTRIES: usize = 1024;
 
-/// What all shards together may have on the way, in bytes.
-const CREDIT_BYTES: i64 = 4 << 20;
+/// What all shards together may have on the way, in bytes: some chunks of each, so that there is always one to send.
+const CREDIT_BYTES: i64 = 1 << 20;
 
 /// Values from this length on are sent by reference, in bytes: below, a copy costs less than a piece of its own
 /// (measured with `gather`, in the net crate's examples).
@@ -274,18 +274,11 @@ async fn stream(core: &CoreHandle, cut: Cut, takers: Vec<TakerKind>, mark: [u8; 
 }
 
 impl Core {
-    /// A round's part of the snapshot.
-    #[inline]
-    pub fn produce(&mut self) {
-        if self.snapshot.has_work() {
-            self.produce_chunk();
-        }
-    }
-
+    /// A round's part of the snapshot, which [`SnapshotCore::has_work`] says there is.
     #[cold]
-    fn produce_chunk(&mut self) {
+    pub fn produce_chunk(&mut self) {
         let mut freed: Vec<Detached> = Vec::new();
-        let captured = snapshot::step(&mut self.shard, CHUNK_BYTES, CHUNK_ENTRIES, &mut freed);
+        let captured = snapshot::step(&mut self.shard, CHUNK_ENTRIES, &mut freed);
         self.cron.detached.extend(freed);
         let producer = self.snapshot.producer.as_mut().expect("asked by the caller");
         let (streamer, shard) = (producer.streamer, self.id);
@@ -388,6 +381,7 @@ async fn sync(core: CoreHandle, waiters: Vec<Waiting>, diskless: bool) {
             format: Format { version, compress: false },
             reference_bytes_min: REFERENCE_BYTES_MIN,
             held_bytes_min: HELD_BYTES_MIN,
+            part_bytes: CHUNK_BYTES,
             now: core.now.wall_ms,
         }
     };
@@ -500,6 +494,7 @@ pub async fn save_claimed(core: &CoreHandle, still: Option<&Still>) -> Result<()
             format: Format { version: core.rdb_version(), compress: persistence.rdbcompression },
             reference_bytes_min: REFERENCE_BYTES_MIN,
             held_bytes_min: HELD_BYTES_MIN,
+            part_bytes: CHUNK_BYTES,
             now: core.now.wall_ms,
         };
         let path = PathBuf::from(std::ffi::OsStr::new(&*persistence.dbfilename.to_string()));
