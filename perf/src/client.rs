@@ -26,12 +26,18 @@ pub struct Client {
 
 impl Client {
     pub fn connect(port: u16) -> std::io::Result<Client> {
+        let stream = Client::open(port)?;
+        Ok(Client { reader: BufReader::with_capacity(16 * 1024, stream), request: Vec::new() })
+    }
+
+    /// A connection to the server of that port on this machine.
+    pub fn open(port: u16) -> std::io::Result<TcpStream> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         stream.set_write_timeout(Some(SILENCE_MAX))?;
-        Ok(Client { reader: BufReader::with_capacity(16 * 1024, stream), request: Vec::new() })
+        Ok(stream)
     }
 
     pub fn command(&mut self, arguments: &[&[u8]]) -> std::io::Result<Reply> {

@@ -17,6 +17,7 @@ mod keys;
 mod latency;
 mod machine;
 mod memory;
+mod probe;
 mod process;
 mod replies;
 mod report;
@@ -28,6 +29,7 @@ mod sync_report;
 mod tools;
 mod types;
 mod types_report;
+mod worker;
 
 use std::env;
 use std::fs;

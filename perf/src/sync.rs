@@ -6,12 +6,11 @@
 //! First both run for a while without a replica, then while the snapshot is taken, sent and loaded; the writer
 //! stops when the link is up, and the replica catches up. The kinds take turns, the order turns with the rounds.
 //!
-//! The probe measures from the moment at which a GET was due, not from when it could be sent: a server that
-//! stands still for 100 ms is late for a hundred GETs, not for one.
+//! See `probe.rs` for what the probe measures.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Reply, encode_command, info_field};
@@ -19,9 +18,11 @@ use crate::error::Failure;
 use crate::generator::{self, Random};
 use crate::keys::{KeyShape, fill};
 use crate::machine::{self, Machine};
+use crate::probe::{Latencies, Probe};
 use crate::process::{settled_pss_bytes, tree_cpu_ns, tree_pss_bytes};
 use crate::server::{Program, Server};
 use crate::tools::{Load, Verb};
+use crate::worker::Worker;
 
 /// What is measured; each can be asked for alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -99,6 +100,8 @@ figures! {
     PROBE_P99 = FullSync, "GET p99 during, µs", 0, Less;
     PROBE_MAX_BEFORE = FullSync, "GET longest before, ms", 1, Less;
     PROBE_MAX = FullSync, "GET longest during, ms", 1, Less;
+    IN_HAND_P99_BEFORE = FullSync, "GET p99 in the client's hand before, µs", 0, Less;
+    IN_HAND_P99 = FullSync, "GET p99 in the client's hand during, µs", 0, Less;
     WRITES_BEFORE = FullSync, "SETs/s before, thousands", 1, More;
     WRITES = FullSync, "SETs/s during, thousands", 1, More;
     STREAM_ALONE = Stream, "CPU per SET alone, µs", 3, Less;
@@ -279,15 +282,16 @@ impl Measurement<'_> {
         self.give(PEAK, over(peak.pss_bytes));
         self.give(PEAK_WITHOUT_LOG, over(peak.pss_without_log_bytes));
         self.give(LOG_PEAK, mebibytes(peak.log_bytes));
-        for (latencies, p50, p99, max) in [
-            (before, PROBE_P50_BEFORE, PROBE_P99_BEFORE, PROBE_MAX_BEFORE),
-            (during, PROBE_P50, PROBE_P99, PROBE_MAX),
+        for (times, p50, p99, max, p99_in_hand) in [
+            (before, PROBE_P50_BEFORE, PROBE_P99_BEFORE, PROBE_MAX_BEFORE, IN_HAND_P99_BEFORE),
+            (during, PROBE_P50, PROBE_P99, PROBE_MAX, IN_HAND_P99),
         ] {
-            let latencies = Latencies::of(latencies)
-                .ok_or_else(|| Failure::Setup("the probe was never answered".to_owned()))?;
+            let never = || Failure::Setup("the probe was never answered".to_owned());
+            let latencies = Latencies::of(times.in_socket).ok_or_else(never)?;
             self.give(p50, latencies.p50_us);
             self.give(p99, latencies.p99_us);
             self.give(max, latencies.max_us / 1_000.0);
+            self.give(p99_in_hand, Latencies::of(times.in_hand).ok_or_else(never)?.p99_us);
         }
         // The replica first: a primary waits for it when it is to stop.
         drop(replica);
@@ -465,41 +469,6 @@ fn fill_randomly(server: &Server, keys: u64, values: &Values) -> Result<(), Fail
     Ok(())
 }
 
-/// A thread that works until it is told to stop.
-struct Worker<T> {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<T, Failure>>>,
-}
-
-impl<T: Send + 'static> Worker<T> {
-    fn start(work: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static) -> Worker<T> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let stop = Arc::clone(&stop);
-            thread::spawn(move || work(&stop))
-        };
-        Worker { stop, thread: Some(thread) }
-    }
-
-    fn finish(mut self) -> Result<T, Failure> {
-        self.stop.store(true, Ordering::Relaxed);
-        let thread = self.thread.take().map(JoinHandle::join);
-        match thread {
-            Some(Ok(result)) => result,
-            _ => Err(Failure::Setup("a thread of the measurement panicked".to_owned())),
-        }
-    }
-}
-
-impl<T> Drop for Worker<T> {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// One connection that overwrites random keys as fast as it is answered.
 struct Writer {
     worker: Worker<()>,
@@ -529,68 +498,6 @@ impl Writer {
 
     fn stop(self) -> Result<(), Failure> {
         self.worker.finish()
-    }
-}
-
-/// A GET every millisecond.
-struct Probe {
-    worker: Worker<()>,
-    /// Microseconds since the last look.
-    latencies: Arc<Mutex<Vec<f64>>>,
-}
-
-impl Probe {
-    fn start(server: &Server, keys: u64) -> Result<Probe, Failure> {
-        let mut client = server.client()?;
-        let latencies = Arc::new(Mutex::new(Vec::new()));
-        let found = Arc::clone(&latencies);
-        let worker = Worker::start(move |stop| {
-            machine::prefer_this_thread();
-            let mut random = Random::new(19);
-            let mut key = Vec::new();
-            let mut due = Instant::now();
-            while !stop.load(Ordering::Relaxed) {
-                due += Duration::from_millis(1);
-                thread::sleep(due.saturating_duration_since(Instant::now()));
-                key.clear();
-                KeyShape::Benchmark.write(random.below(keys), &mut key);
-                let reply =
-                    client.command(&[b"GET", &key]).map_err(Failure::io("probing the latency"))?;
-                let elapsed = due.elapsed();
-                let Reply::Bulk(Some(_)) = reply else {
-                    return Err(Failure::Setup(format!("GET answered {reply:?}")));
-                };
-                let mut found = found.lock().unwrap_or_else(|poison| poison.into_inner());
-                found.push(elapsed.as_secs_f64() * 1e6);
-            }
-            Ok(())
-        });
-        Ok(Probe { worker, latencies })
-    }
-
-    fn take(&self) -> Vec<f64> {
-        let mut latencies = self.latencies.lock().unwrap_or_else(|poison| poison.into_inner());
-        std::mem::take(&mut *latencies)
-    }
-
-    fn stop(self) -> Result<(), Failure> {
-        self.worker.finish()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Latencies {
-    p50_us: f64,
-    p99_us: f64,
-    max_us: f64,
-}
-
-impl Latencies {
-    fn of(mut microseconds: Vec<f64>) -> Option<Latencies> {
-        microseconds.sort_by(f64::total_cmp);
-        let last = microseconds.len().checked_sub(1)?;
-        let at = |percent: usize| microseconds[last * percent / 100];
-        Some(Latencies { p50_us: at(50), p99_us: at(99), max_us: microseconds[last] })
     }
 }
 
@@ -644,30 +551,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_are_taken_from_the_sorted_times() {
-        let times: Vec<f64> = (1..=101).rev().map(f64::from).collect();
-        let latencies = Latencies::of(times).unwrap();
-        assert_eq!(latencies, Latencies { p50_us: 51.0, p99_us: 100.0, max_us: 101.0 });
-        assert_eq!(Latencies::of(Vec::new()), None);
-    }
-
-    #[test]
     fn values_differ_and_have_their_length() {
         let values = Values::new(100);
         let mut random = Random::new(1);
         let one = values.pick(&mut random).to_vec();
         assert_eq!(one.len(), 100);
         assert_ne!(one, values.pick(&mut random));
-    }
-
-    #[test]
-    fn a_worker_gives_its_result_when_it_is_stopped() {
-        let worker = Worker::start(|stop| {
-            while !stop.load(Ordering::Relaxed) {
-                thread::yield_now();
-            }
-            Ok(7)
-        });
-        assert_eq!(worker.finish().unwrap(), 7);
     }
 }

@@ -84,7 +84,8 @@ fn about(results: &Results, part: Part) -> (&'static str, String) {
             format!(
                 "{:.2} GiB in random values of {} bytes; an empty replica arrives while one connection overwrites \
                  random keys, {WRITER_PIPELINE} at a time, as fast as it is answered, and a probe sends a GET \
-                 every millisecond. *During* is from REPLICAOF to `master_link_status:up`; then the writer stops, \
+                 every millisecond. A GET ends when its reply is in the client's socket, by the kernel's stamp, or \
+                 *in the client's hand*, which on a CPU that is shared tells as much of the others there. *During* is from REPLICAOF to `master_link_status:up`; then the writer stops, \
                  and the replica catches up. *Before* is {} s of the same load without a replica, when the writer \
                  has its CPU to itself: a part of what it loses during the sync it loses to the replica's loading. \
                  Memory is the largest sum of proportional set sizes over the primary's processes, above what it \
