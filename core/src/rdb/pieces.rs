@@ -6,14 +6,12 @@ use bytes::Bytes;
 /// A sequence of bytes in pieces. Whoever holds it keeps what it refers to alive.
 #[derive(Debug, Default)]
 pub struct Pieces {
-    /// Finished pieces, in order.
-    list: Vec<Bytes>,
-    /// What was gathered behind them.
+    /// What was gathered.
     tail: Vec<u8>,
-    /// What lies by reference in the tail, each with the length of the tail before it.
+    /// What lies in it by reference, each with the length of the tail before it.
     referred: Vec<(usize, Bytes)>,
-    /// Length of all but the tail.
-    others_bytes: usize,
+    /// The length of those together.
+    referred_bytes: usize,
 }
 
 impl Pieces {
@@ -30,22 +28,14 @@ impl Pieces {
 
     /// Appends something without copying it.
     pub fn refer(&mut self, piece: Bytes) {
-        self.others_bytes += piece.len();
+        self.referred_bytes += piece.len();
         self.referred.push((self.tail.len(), piece));
-    }
-
-    /// Appends all of another sequence.
-    pub fn append(&mut self, mut other: Pieces) {
-        self.finish_tail();
-        other.finish_tail();
-        self.others_bytes += other.others_bytes;
-        self.list.append(&mut other.list);
     }
 
     /// Length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
-        self.others_bytes + self.tail.len()
+        self.referred_bytes + self.tail.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -53,36 +43,31 @@ impl Pieces {
     }
 
     /// The pieces, in order. Those that were gathered share one buffer.
-    pub fn into_list(mut self) -> Vec<Bytes> {
-        self.finish_tail();
-        self.list
+    pub fn into_list(self) -> Vec<Bytes> {
+        let tail = Bytes::from(self.tail);
+        let mut list = Vec::with_capacity(2 * self.referred.len() + 1);
+        let mut from = 0;
+        for (at, piece) in self.referred {
+            if at > from {
+                list.push(tail.slice(from..at));
+            }
+            list.push(piece);
+            from = at;
+        }
+        if tail.len() > from {
+            list.push(tail.slice(from..));
+        }
+        list
     }
 
     /// CRC-64 of all of it, going on from `seed`.
     pub fn checksum(&self, seed: u64) -> u64 {
-        let mut crc = self.list.iter().fold(seed, |crc, piece| crc64::checksum(crc, piece));
-        let mut from = 0;
+        let (mut crc, mut from) = (seed, 0);
         for (at, piece) in &self.referred {
             crc = crc64::checksum(crc64::checksum(crc, &self.tail[from..*at]), piece);
             from = *at;
         }
         crc64::checksum(crc, &self.tail[from..])
-    }
-
-    fn finish_tail(&mut self) {
-        self.others_bytes += self.tail.len();
-        let tail = Bytes::from(std::mem::take(&mut self.tail));
-        let mut from = 0;
-        for (at, piece) in self.referred.drain(..) {
-            if at > from {
-                self.list.push(tail.slice(from..at));
-            }
-            self.list.push(piece);
-            from = at;
-        }
-        if tail.len() > from {
-            self.list.push(tail.slice(from..));
-        }
     }
 }
 
@@ -104,9 +89,7 @@ mod tests {
     fn pieces_come_in_the_order_in_which_they_were_appended() {
         let mut pieces = sample();
         assert_eq!((pieces.len(), pieces.is_empty()), (26, false));
-        let mut other = Pieces::default();
-        other.tail().extend_from_slice(b", more");
-        pieces.append(other);
+        pieces.refer(Bytes::from_static(b", more"));
         pieces.tail().extend_from_slice(b".");
         assert_eq!(pieces.len(), 33);
         let list = pieces.into_list();
@@ -119,7 +102,6 @@ mod tests {
         let mut pieces = sample();
         let all = b"first small large too last";
         assert_eq!(pieces.checksum(7), crc64::checksum(7, all));
-        pieces.append(Pieces::default());
         pieces.tail().extend_from_slice(b"!");
         pieces.refer(Bytes::from_static(b"?"));
         assert_eq!(pieces.checksum(7), crc64::checksum(crc64::checksum(7, all), b"!?"));
